@@ -154,14 +154,22 @@ class Installer:
 
     def check_machine(self) -> None:
         if platform.system() != "Linux" or platform.machine() != "x86_64":
-            raise Refusal("this machine can't run the lake", f"it is {platform.system()} {platform.machine()}; the engines are built for Linux x86_64", "use a Linux x86-64 machine")
+            raise Refusal(
+                "this machine can't run the lake",
+                f"it is {platform.system()} {platform.machine()}; the engines are built for Linux x86_64",
+                "use a Linux x86-64 machine",
+            )
         for label, path in (("made", self.repo), ("cache", self.cache)):
             existing = path
             while not existing.exists():
                 existing = existing.parent
             free = shutil.disk_usage(existing).free / 2**30
             if free < DISK_NEEDED_GIB[label] and not self._mostly_installed():
-                raise Refusal("not enough disk space", f"{existing} has {free:.1f} GiB free, {DISK_NEEDED_GIB[label]} GiB are needed", "free some space, or set XDG_CACHE_HOME to a larger disk for the downloads")
+                raise Refusal(
+                    "not enough disk space",
+                    f"{existing} has {free:.1f} GiB free, {DISK_NEEDED_GIB[label]} GiB are needed",
+                    "free some space, or set XDG_CACHE_HOME to a larger disk for the downloads",
+                )
         if shutil.which("tar") is None:
             raise Refusal("tar is missing", "the engines arrive as archives", "install it (Debian: apt-get install tar)")
 
@@ -191,15 +199,30 @@ class Installer:
         strict = ["--require-hashes", "--no-deps"]
         with self.progress.step(f"environment {env}"):
             shutil.rmtree(home, ignore_errors=True)
-            self.run(env, [sys.executable, "-m", "venv", str(home)], what="a virtual environment could not be made", do="check that Python's venv module is complete (Debian: python3-venv)")
+            self.run(
+                env,
+                [sys.executable, "-m", "venv", str(home)],
+                what="a virtual environment could not be made",
+                do="check that Python's venv module is complete (Debian: python3-venv)",
+            )
             for lock, more in (("build", []), (env, ["--no-build-isolation"])):
                 file = str(self.requirements / f"{lock}.txt")
                 tag = f"python{sys.version_info[0]}.{sys.version_info[1]}"
                 complete = wheels / f"{sha256(Path(file))}.{tag}.complete"
                 if not complete.exists():
-                    self.run(env, [*pip, "download", "-q", *strict, *more, "-d", str(wheels), "-r", file], what=f"packages for {lock} could not be downloaded or are not the accepted ones", do="check the network and pip's settings, then run the command again")
+                    self.run(
+                        env,
+                        [*pip, "download", "-q", *strict, *more, "-d", str(wheels), "-r", file],
+                        what=f"packages for {lock} could not be downloaded or are not the accepted ones",
+                        do="check the network and pip's settings, then run the command again",
+                    )
                     complete.touch()
-                self.run(env, [*pip, "install", "-q", "--no-index", "--find-links", str(wheels), *strict, *more, "-r", file], what=f"packages for {lock} were refused", do=f"if a hash differs, a file in {wheels} was changed: delete that folder and run the command again")
+                self.run(
+                    env,
+                    [*pip, "install", "-q", "--no-index", "--find-links", str(wheels), *strict, *more, "-r", file],
+                    what=f"packages for {lock} were refused",
+                    do=f"if a hash differs, a file in {wheels} was changed: delete that folder and run the command again",
+                )
             self._link_packages(env)
             (home / ".complete").write_text(self._lock_key(env))
 
@@ -235,7 +258,12 @@ class Installer:
                 "entries = [pkcs12.PKCS12Certificate(c, str(i).encode()) for i, c in enumerate(certs)]\n"
                 "open(sys.argv[2], 'wb').write(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(b'changeit')))\n"
             )
-            self.run("engines", [str(self.python("lake")), "-I", "-c", code, bundle, str(store)], what="the system's certificates could not be read", do=f"check {bundle}")
+            self.run(
+                "engines",
+                [str(self.python("lake")), "-I", "-c", code, bundle, str(store)],
+                what="the system's certificates could not be read",
+                do=f"check {bundle}",
+            )
             # The store holds public certificates only; Java insists on a password.
             options += [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStorePassword=changeit", "-Djavax.net.ssl.trustStoreType=PKCS12"]
         proxy = urllib.parse.urlsplit(os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY") or "")
@@ -262,13 +290,32 @@ class Installer:
                     f'<ivysettings><settings defaultResolver="maven"/><caches defaultCacheDir="{ivy}"/>'
                     f'<resolvers><ibiblio name="maven" m2compatible="true"{mirror}/></resolvers></ivysettings>'
                 )
-                argv = [java, *self._java_network(), "-cp", str(next(jars.glob("ivy-*.jar"))), "org.apache.ivy.Main", "-settings", str(settings), "-ivy", str(self.repo / "infra" / "ivy.xml"), "-retrieve", str(ivy / "out" / "[artifact]-[revision].[ext]")]
-                self.run("engines", argv, what="the engines could not be downloaded", do="check the network (LAKE_MAVEN_ROOT names a mirror), then run the command again")
+                argv = [
+                    java,
+                    *self._java_network(),
+                    "-cp",
+                    str(next(jars.glob("ivy-*.jar"))),
+                    "org.apache.ivy.Main",
+                    "-settings",
+                    str(settings),
+                    "-ivy",
+                    str(self.repo / "infra" / "ivy.xml"),
+                    "-retrieve",
+                    str(ivy / "out" / "[artifact]-[revision].[ext]"),
+                ]
+                self.run(
+                    "engines",
+                    argv,
+                    what="the engines could not be downloaded",
+                    do="check the network (LAKE_MAVEN_ROOT names a mirror), then run the command again",
+                )
                 for name, path in paths.items():
                     if not path.exists():
                         fetched = ivy / "out" / name
                         if not fetched.exists():
-                            raise Refusal(f"{name} was not fetched", "ivy.xml does not name it", "make infra/ivy.xml and infra/artifacts.sha256 agree")
+                            raise Refusal(
+                                f"{name} was not fetched", "ivy.xml does not name it", "make infra/ivy.xml and infra/artifacts.sha256 agree"
+                            )
                         if sha256(fetched) != accepted[name]:
                             raise _changed(fetched)
                         fetched.replace(path)
@@ -303,7 +350,12 @@ class Installer:
                 shutil.rmtree(p, ignore_errors=True)
             temporary.mkdir(parents=True)
             # The archive shares jars between plugins by hard links, so all of it is unpacked first.
-            self.run("engines", ["tar", "xzf", str(archive), "-C", str(temporary), "--strip-components=1", "--no-same-owner"], what="the Trino archive could not be unpacked", do="check the free disk space")
+            self.run(
+                "engines",
+                ["tar", "xzf", str(archive), "-C", str(temporary), "--strip-components=1", "--no-same-owner"],
+                what="the Trino archive could not be unpacked",
+                do="check the free disk space",
+            )
             for plugin in (temporary / "plugin").iterdir():
                 if plugin.name not in TRINO_PLUGINS:
                     shutil.rmtree(plugin)
@@ -352,7 +404,7 @@ class Installer:
             def body() -> None:
                 try:
                     work()
-                except BaseException as error:  # noqa: BLE001 - carried to the main thread
+                except BaseException as error:
                     failures.append(error)
 
             thread = threading.Thread(target=body)
@@ -377,7 +429,11 @@ _ARCHIVES = {"trino": "trino-server-", "postgres": "embedded-postgres-binaries-"
 
 
 def _changed(path: Path) -> Refusal:
-    return Refusal(f"{path.name} was refused", f"its SHA-256 is not the one in infra/artifacts.sha256 ({path})", "delete that file and run the command again; if it comes back, don't use the source it comes from")
+    return Refusal(
+        f"{path.name} was refused",
+        f"its SHA-256 is not the one in infra/artifacts.sha256 ({path})",
+        "delete that file and run the command again; if it comes back, don't use the source it comes from",
+    )
 
 
 def service_user() -> pwd.struct_passwd:
@@ -422,7 +478,9 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
     instance = os.environ.get("LAKE_INSTANCE", "main")
     state = installer.made / "instances" / instance
     state.mkdir(parents=True, exist_ok=True)
-    environment = dict(os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache"))
+    environment = dict(
+        os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache")
+    )
     if account and arguments[:1] != ["test"]:
         os.chown(state, account.pw_uid, account.pw_gid)
         state.chmod(0o700)

@@ -1,0 +1,279 @@
+"""The command line: ``./lake``."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra import accounts, credentials, health, settings, supervision
+from infra.problems import Problem
+from infra.services import BY_NAME, SERVICES, Context, airflow, superset
+from infra.settings import REPO
+
+app = typer.Typer(
+    help="lake — a data lakehouse for a market-supervision authority: files → Airflow → Spark and Delta → dbt → Trino → Superset.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+user_app = typer.Typer(help="Accounts of people: add, change the password, disable.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def started_context() -> Context:
+    """The context of an instance that has been started before."""
+    current = settings.load()
+    return Context(current, credentials.load(current))
+
+
+@app.command()
+def up() -> None:
+    """Start every service and wait until all are healthy. Safe to run again."""
+    current = settings.load()
+    if not supervision.running(current):
+        _check_resources(current)
+    context = Context(current, credentials.ensure(current))
+    accounts.ensure_first_users(context)
+    begin = time.monotonic()
+    if supervision.start(context):
+        out.print(f"Starting {len(SERVICES)} services (instance {current.instance}, all on 127.0.0.1)")
+    wait_healthy(context, begin)
+    out.print(
+        f"All {len(SERVICES)} services are healthy after {time.monotonic() - begin:.0f} s. Dashboards: {superset.address(context)}  pipelines: {airflow.address(context)}"
+    )
+
+
+def wait_healthy(context: Context, begin: float) -> None:
+    """Wait for all services, saying who became healthy and, every few seconds, who is awaited and why."""
+    waiting = [s.name for s in SERVICES]
+    limit = context.settings.values["limits"]["start_seconds"]
+    said = time.monotonic()
+    while waiting:
+        asked = health.conditions(context, waiting)
+        for condition in asked:
+            if condition.healthy:
+                waiting.remove(condition.service)
+                out.print(f"  ✓ {condition.service:22} {time.monotonic() - begin:4.0f} s  {condition.says}")
+        if waiting and time.monotonic() - begin > limit:
+            condition = next(c for c in asked if c.service in waiting)
+            raise Problem(
+                f"{condition.service} is not healthy after {limit} s",
+                condition.says,
+                f"see ./lake logs {condition.service}; the others stay up, ./lake up tries again",
+            )
+        if waiting and time.monotonic() - said > 8:
+            restarting = [c.service for c in asked if c.state in ("BACKOFF", "FATAL", "EXITED") and c.service in waiting]
+            why = f" ({', '.join(restarting)} stopped and is started again: ./lake logs {restarting[0]})" if restarting else ""
+            out.print(f"  … waiting for {', '.join(waiting)}{why}", style="dim", soft_wrap=True)
+            said = time.monotonic()
+        if waiting:
+            time.sleep(0.5)
+
+
+def _check_resources(current: settings.Settings) -> None:
+    limits = current.values["limits"]
+    available = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:")) / 2**20
+    if available < limits["memory_available_gib"]:
+        raise Problem(
+            "not enough memory",
+            f"{available:.1f} GiB are available, {limits['memory_available_gib']} GiB are needed",
+            "stop other programs, or lower the heaps in infra/settings.toml",
+        )
+    free = shutil.disk_usage(current.made).free / 2**30
+    if free < limits["disk_free_gib"]:
+        raise Problem(
+            "not enough disk space", f"{free:.1f} GiB are free at {current.made}, {limits['disk_free_gib']} GiB are needed", "free some space"
+        )
+
+
+@app.command()
+def down() -> None:
+    """Stop every service. What was loaded stays."""
+    current = settings.load()
+    with out.status("Stopping the services") if out.is_terminal else _said("Stopping the services"):
+        ran = supervision.stop(current)
+    out.print("Stopped." if ran else "Nothing was running.")
+
+
+class _said:
+    def __init__(self, text: str) -> None:
+        out.print(text)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show every service on one screen. Exits with 1 unless all are healthy."""
+    context = started_context()
+    all_conditions = health.conditions(context)
+    if as_json:
+        print(json.dumps([vars(c) for c in all_conditions], indent=1))
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("service", "health", "port", "up", "memory", "what it did just now"):
+            table.add_column(title, justify="right" if title in ("port", "up", "memory") else "left", no_wrap=title != "what it did just now")
+        for c in all_conditions:
+            colour = "green" if c.healthy else "red"
+            table.add_row(
+                c.service,
+                f"[{colour}]{'healthy' if c.healthy else c.state.lower() if c.state != 'RUNNING' else 'unhealthy'}[/]",
+                str(c.port or ""),
+                health.duration(c.up_seconds),
+                f"{c.memory / 2**20:.0f} MB",
+                c.says,
+            )
+        out.print(table)
+        out.print(
+            f"{sum(c.healthy for c in all_conditions)} of {len(all_conditions)} healthy, {sum(c.memory for c in all_conditions) / 2**30:.1f} GiB resident"
+        )
+    if not all(c.healthy for c in all_conditions):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="A service as ./lake status names it.")],
+    lines: Annotated[int, typer.Option("--lines", "-n")] = 60,
+    follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
+) -> None:
+    """Show the end of a service's log."""
+    if service not in BY_NAME and service != "supervisor":
+        raise Problem(f"there is no service {service}", f"services are {', '.join(BY_NAME)}, supervisor", "choose one of them")
+    folder = settings.load().folder("logs")
+    files = [p for p in (folder / f"{service}.log", folder / f"{service}-server.log") if p.exists()]
+    if not files:
+        raise Problem(f"{service} has no log yet", "it was never started here", "run ./lake up")
+    command = ["tail", "-n", str(lines), *(["-f"] if follow else []), *map(str, files)]
+    sys.stdout.flush()
+    os.execvp(command[0], command)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help='One statement, such as "SELECT * FROM gold.mart_registrations_yearly LIMIT 5".')],
+    output: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
+    user: Annotated[str, typer.Option("--user", "-u", help="Account; default: $LAKE_USER, else your login name, else analyst.")] = "",
+) -> None:
+    """Ask Trino, as yourself: masks and row filters hold.
+
+    The password comes from $LAKE_PASSWORD, or from the file of first passwords where you may read
+    it, or is asked for.
+    """
+    from infra import querying
+
+    if output not in querying.FORMATS:
+        raise Problem(f"there is no format {output}", f"formats are {', '.join(querying.FORMATS)}", "choose one of them")
+    context = started_context()
+    name = user or os.environ.get("LAKE_USER") or (getpass.getuser() if getpass.getuser() in accounts.users(context) else "analyst")
+    password = os.environ.get("LAKE_PASSWORD") or accounts.initial_passwords(context).get(name)
+    if not password:
+        if not sys.stdin.isatty():
+            raise Problem(f"no password for {name}", "LAKE_PASSWORD is not set and there is no terminal to ask at", "set LAKE_PASSWORD")
+        password = getpass.getpass(f"Password of {name}: ")
+    querying.run(context, sql, name, password, output, out)
+
+
+@user_app.command("add")
+def user_add(
+    name: str, role: Annotated[str, typer.Option("--role", help=", ".join(accounts.ROLES))], title: Annotated[str, typer.Option("--title", help="Shown name, such as 王科长")] = "",
+    district: Annotated[str | None, typer.Option("--district", help="Six-digit code, for role district")] = None,
+) -> None:  # fmt: skip
+    """Add an account to Trino, Superset and (operators, stewards) Airflow."""
+    password = accounts.add(started_context(), name, role, title, district, os.environ.get("LAKE_NEW_PASSWORD"))
+    _show_password(name, password)
+
+
+@user_app.command("passwd")
+def user_passwd(name: str) -> None:
+    """Change a password everywhere; asks for it, or generates one when there is no terminal."""
+    password = os.environ.get("LAKE_NEW_PASSWORD")
+    if password is None and sys.stdin.isatty():
+        password = getpass.getpass("New password (empty: generate one): ") or None
+    _show_password(name, accounts.set_password(started_context(), name, password))
+
+
+def _show_password(name: str, password: str) -> None:
+    if os.environ.get("LAKE_NEW_PASSWORD") == password:
+        out.print(f"{name}: done")
+    else:
+        out.print(f"{name}: the password is {password}  (shown this once)", soft_wrap=True)
+
+
+@user_app.command("disable")
+def user_disable(name: str, undo: Annotated[bool, typer.Option("--undo", help="Let the account in again.")] = False) -> None:
+    """Lock an account out of every service."""
+    accounts.disable(started_context(), name, not undo)
+    out.print(f"{name}: {'active again' if undo else 'disabled'}")
+
+
+@user_app.command("list")
+def user_list() -> None:
+    """List the accounts."""
+    context = started_context()
+    writer = csv.writer(sys.stdout, delimiter="\t")
+    for name, entry in sorted(accounts.users(context).items()):
+        writer.writerow(
+            [
+                name,
+                entry["role"],
+                entry["title"],
+                entry.get("district", ""),
+                "disabled" if entry["disabled"] else "active",
+                "first password" if name in accounts.initial_passwords(context) else "",
+            ]
+        )
+
+
+@app.command(hidden=True)
+def lock() -> None:
+    """Compile the requirements files again (needs uv on the path)."""
+    folder = REPO / "infra" / "requirements"
+    for name in ("build", "lake", "airflow", "superset"):
+        argv = [
+            "uv",
+            "pip",
+            "compile",
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--no-emit-index-url",
+            "--generate-hashes",
+            "--no-annotate",
+            "--custom-compile-command",
+            "./lake lock",
+            "-q",
+            f"{name}.in",
+            "-o",
+            f"{name}.txt",
+        ]
+        subprocess.run(argv, check=True, cwd=folder)
+
+
+def main() -> None:
+    try:
+        app()
+    except Problem as problem:
+        err.print(f"lake: {problem.what}\n  why: {problem.why}\n  do:  {problem.do}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("\nlake: stopped; run the same command again to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

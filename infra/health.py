@@ -1,0 +1,74 @@
+"""Ask every service at once how it is, and say the truth about those that do not answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+
+from infra import processes, supervision
+from infra.services import SERVICES
+from infra.services.base import Context, Service
+
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How one service is. ``healthy`` only if its process runs and it did real work just now."""
+
+    service: str
+    what: str
+    healthy: bool
+    state: str
+    says: str
+    pid: int
+    up_seconds: int
+    memory: int
+    port: int | None
+
+
+def _ask(context: Context, service: Service) -> tuple[bool, str]:
+    try:
+        return True, service.health(context)
+    except Exception as error:
+        return False, (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
+def _in_background(context: Context, service: Service) -> Future[tuple[bool, str]]:
+    """Ask in a thread that never keeps the program alive: a service may hang for ever."""
+    future: Future[tuple[bool, str]] = Future()
+    threading.Thread(target=lambda: future.set_result(_ask(context, service)), daemon=True).start()
+    return future
+
+
+def conditions(context: Context, only: Iterable[str] | None = None) -> list[Condition]:
+    """Return the condition of the services (all, or ``only`` those named), asked in parallel."""
+    states = supervision.states(context.settings)
+    chosen = [s for s in SERVICES if only is None or s.name in set(only)]
+    owners = processes.find(context.settings.state)
+    asked = {s.name: _in_background(context, s) for s in chosen if states.get(s.name, {}).get("statename") in ("RUNNING", "STARTING")}
+    result = []
+    for service in chosen:
+        info = states.get(service.name)
+        healthy, says = False, "the supervisor is not running" if not states else "not running"
+        if service.name in asked:
+            try:
+                healthy, says = asked[service.name].result(timeout=SECONDS)
+            except FutureTimeout:
+                says = f"no answer within {SECONDS} s"
+        pids = [pid for pid, name in owners.items() if name == service.name]
+        result.append(
+            Condition(
+                service.name, service.what, healthy, info["statename"] if info else "DOWN", says, info["pid"] if info else 0,
+                max(0, info["now"] - info["start"]) if info and info["pid"] else 0, processes.memory(pids), context.settings.port(service.port) if service.port else None,
+            )
+        )  # fmt: skip
+    return result
+
+
+def duration(seconds: int) -> str:
+    return str(dt.timedelta(seconds=seconds))

@@ -1,0 +1,1 @@
+"""What Airflow's own processes import; nothing here needs more than the standard library and Airflow."""

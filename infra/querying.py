@@ -1,0 +1,67 @@
+"""Run one statement on Trino and print the answer."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import decimal
+import json
+import sys
+from typing import Any
+
+import trino
+from rich.console import Console
+from rich.table import Table
+
+from infra.problems import Problem
+from infra.services.base import Context
+from infra.services.trino import connect
+
+FORMATS = ("table", "csv", "json")
+
+
+def run(context: Context, sql: str, user: str, password: str, output: str, console: Console) -> None:
+    """Print the answer to ``sql`` as ``table``, ``csv`` (RFC 4180) or ``json`` (one object a line).
+
+    Raises:
+        Problem: the statement or the account is refused, or Trino does not answer.
+    """
+    try:
+        cursor = connect(context, user, password, source="lake query").cursor()
+        cursor.execute(sql.rstrip().rstrip(";"))
+        rows = cursor.fetchall()
+    except trino.exceptions.TrinoUserError as error:
+        raise Problem(
+            "the statement is refused", f"{error.message} [{error.error_name}]", "correct the statement, or ask the operator for the right"
+        ) from error
+    except trino.exceptions.Error as error:
+        why = str(error)
+        raise Problem(
+            "Trino did not answer the statement",
+            "the name or the password is wrong" if "401" in why else why,
+            "check the account with ./lake user list and the service with ./lake status",
+        ) from error
+    except OSError as error:
+        raise Problem("Trino can't be reached", str(error).splitlines()[0][:200], "check ./lake status; start with ./lake up") from error
+    names = [column[0] for column in cursor.description or []]
+    if output == "json":
+        for row in rows:
+            print(json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=False))
+    elif output == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows([["" if v is None else _plain(v) for v in row] for row in rows])
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for index, name in enumerate(names):
+            table.add_column(name, justify="right" if rows and isinstance(rows[0][index], int | float | decimal.Decimal) else "left")
+        for row in rows:
+            table.add_row(*("∅" if v is None else str(_plain(v)) for v in row))
+        console.print(table)
+        console.print(f"{len(rows)} rows, as {user}", style="dim")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, decimal.Decimal | dt.date | dt.datetime | dt.time):
+        return str(value)
+    return value

@@ -1,0 +1,65 @@
+"""Spark Connect with Delta: the only process that writes tables."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+
+from infra.services.base import Command, Context, Service, java_openings, render
+from infra.services.metastore import warehouse_uri
+from infra.settings import HOST, REPO
+
+
+def _render(context: Context) -> None:
+    render(context, "spark", "spark-defaults.conf", warehouse=warehouse_uri(context), scratch=context.settings.folder("scratch"))
+    shutil.copyfile(REPO / "infra" / "services" / "spark" / "log4j2.properties", context.conf("spark") / "log4j2.properties")
+
+
+def _command(context: Context) -> Command:
+    settings, conf = context.settings, context.conf("spark")
+    jars = settings.site_packages / "pyspark" / "jars"
+    classpath = ":".join([str(conf), f"{jars}/*", *(str(j) for j in settings.delta_jars)])
+    argv = [
+        settings.java, f"-Xmx{settings.values['memory']['spark']}", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true",
+        "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", *java_openings(),
+        f"-Dderby.system.home={settings.folder('scratch')}", f"-Djava.io.tmpdir={settings.folder('scratch')}", f"-Dlog4j2.configurationFile={conf / 'log4j2.properties'}",
+        "-cp", classpath, "org.apache.spark.deploy.SparkSubmit", "--properties-file", str(conf / "spark-defaults.conf"),
+        "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
+    ]  # fmt: skip
+    return Command(
+        argv,
+        {
+            "SPARK_CONNECT_AUTHENTICATE_TOKEN": context.secrets["spark_connect_token"],
+            "SPARK_HOME": str(settings.site_packages / "pyspark"),
+            "SPARK_LOCAL_IP": HOST,
+        },
+    )
+
+
+def remote(context: Context) -> dict[str, str]:
+    """The environment with which a client reaches the server.
+
+    The token goes by the environment, never into the address: addresses get logged. The name must be
+    ``localhost``: to any other the client sends a token over TLS only.
+    """
+    return {
+        "SPARK_REMOTE": f"sc://localhost:{context.settings.port('spark')}",
+        "SPARK_CONNECT_AUTHENTICATE_TOKEN": context.secrets["spark_connect_token"],
+    }
+
+
+def _health(context: Context) -> str:
+    socket.create_connection((HOST, context.settings.port("spark")), timeout=5).close()
+    os.environ.update(remote(context))
+    from pyspark.sql.connect.session import SparkSession  # slow to import, so only here
+
+    session = SparkSession.builder.remote(os.environ["SPARK_REMOTE"]).create()
+    try:
+        rows = session.sql("SELECT count(*) FROM range(1000)").collect()
+        return f"a job over {rows[0][0]} rows ran"
+    finally:
+        session.stop()
+
+
+SERVICE = Service("spark", "Spark Connect 4.2 with Delta 4.4", ("metastore",), "spark", _command, _health, _render)
