@@ -1,0 +1,574 @@
+"""Load and validate the contracts: one Open Data Contract Standard file per table, the single declaration of that table.
+
+A contract file says what is particular to its table; a column inherits its Chinese name, meaning, type, classification and
+allowed values from the field dictionary (fields.yaml). What follows from the declaration is added here once, so that every
+derivation sees it:
+
+* reserved columns, by the table's kind (RESERVED);
+* rules implied by `required`, by the key and by allowed values. Not for a feed: its rows are routed by the rules it states,
+  and `required` there means that a delivery without this header is refused.
+
+All problems of all files are collected and raised as one ContractError; each message names file, place, fault and remedy.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import open_data_contract_standard
+import yaml
+from jsonschema import validators
+from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaObject, SchemaProperty
+from pydantic import BaseModel, ValidationError
+
+from catalog.properties import ColumnProperties, FieldDefinition, Kind, Role, RuleProperties, Severity, TableProperties, UpdateCycle
+
+HOME = Path(__file__).parent
+CONTRACTS = HOME / "contracts"
+FIELDS = HOME / "fields.yaml"
+
+LAYERS = ("bronze", "silver", "gold", "ops")
+KINDS_OF_LAYER = {
+    "bronze": {Kind.FEED},
+    "silver": {Kind.REFERENCE, Kind.FACT},
+    "gold": {Kind.MART},
+    "ops": {Kind.PROJECTION},
+}
+# (name, required, key position) of the columns that every table of a kind has beside its own.
+RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
+    Kind.FEED: (("delivery_id", True, 1), ("row_number", True, 2), ("arrived_at", True, 0), ("raw_line", False, 0)),
+    Kind.REFERENCE: (),
+    Kind.FACT: (("subject_id", True, 0), ("effective_from", True, 0), ("known_at", True, 0)),
+    Kind.MART: (("as_of", True, 0), ("value_kind", True, 0)),
+    Kind.PROJECTION: (),
+}
+RELEASE_COLUMN = "release_id"  # added by every published view
+
+# From lax to strict; a contract may move a column to the right of its dictionary entry, never to the left.
+STRICTNESS = ("一般", "商业秘密", "个人信息", "敏感个人信息")
+
+LOGICAL_TYPES = {
+    "STRING": "string",
+    "INT": "integer",
+    "BIGINT": "integer",
+    "DOUBLE": "number",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp",
+    "ARRAY<STRING>": "array",
+}
+# A metric may take exactly these arguments.
+ARGUMENTS = {
+    "nullValues": set[str](),
+    "missingValues": {"missingValues"},
+    "invalidValues": {"pattern", "validValues"},
+    "duplicateValues": {"properties"},
+    "rowCount": set[str](),
+}
+OPERATORS = ("mustBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan", "mustBeLessOrEqualTo")
+
+Custom = TypeVar("Custom", bound=BaseModel)
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+SEMVER = re.compile(r"\d+\.\d+\.\d+")
+
+
+class ContractError(ValueError):
+    """The contracts are not valid; `problems` holds one message for each fault."""
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    chinese: str
+    meaning: str
+    type: str  # Spark SQL type of the typed layers
+    classification: str
+    required: bool = False
+    key: int = 0  # position in the key from 1, 0 outside the key
+    synonyms: tuple[str, ...] = ()  # other headers under which a delivery may bring the column
+    allowed: tuple[tuple[str, str], ...] = ()  # value, Chinese label
+    code_list: str | None = None
+    code_list_edition: str | None = None
+    element: str | None = None
+    reserved: bool = False
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Headers under which a delivery may bring the column; none for a reserved one."""
+        return () if self.reserved else (self.name, self.chinese, *self.synonyms)
+
+    @property
+    def personal(self) -> bool:
+        """Whether readers other than the steward see a mask (personal data, and trade secrets alike)."""
+        return self.classification != "一般"
+
+
+@dataclass(frozen=True)
+class Rule:
+    id: str
+    metric: str  # nullValues | missingValues | invalidValues | duplicateValues | rowCount
+    columns: tuple[str, ...]  # one for a column's rule, the key for duplicateValues, none for rowCount
+    arguments: Mapping[str, Any]
+    operator: str  # one of OPERATORS, applied to the metric's count
+    threshold: float
+    severity: str  # fail | quarantine | warn
+    dimension: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    path: Path
+    layer: str
+    name: str
+    version: str
+    kind: Kind
+    chinese: str
+    english: str
+    description: str
+    grain: str
+    purpose: str
+    limitations: str
+    domain: str
+    owner: str
+    department: str
+    update_cycle: str
+    retention_years: int | None  # None: kept for good
+    sharing: str
+    sharing_condition: str | None
+    readers: tuple[str, ...]
+    inputs: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
+    release_column: Column  # what the published view adds
+
+    @property
+    def id(self) -> str:
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(c.name for c in sorted((c for c in self.columns if c.key), key=lambda c: c.key))
+
+    def column(self, name: str) -> Column:
+        """The column of that name. Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.id} has no column {name}")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML as JSON would have it: no repeated key (the second would win silently), no dates from text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice; keep one", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@cache
+def _odcs_validator() -> Any:
+    """Validator of the JSON schema that is bundled with the standard's package: nested typos are errors, nothing is fetched."""
+    schema = json.loads((files(open_data_contract_standard) / "schema.json").read_text(encoding="utf-8"))
+    return validators.validator_for(schema)(schema)
+
+
+def _validation_problems(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        yield f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
+
+
+def load_fields(path: Path = FIELDS) -> dict[str, FieldDefinition]:
+    """The field dictionary, by column name. Raises ContractError."""
+    problems: list[str] = []
+    fields: dict[str, FieldDefinition] = {}
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ContractError([f"{path.name}: not YAML: {error}"]) from error
+    for name, entry in raw.items():
+        if not NAME.fullmatch(name):
+            problems.append(f"{path.name}: {name}: name a field in ASCII snake_case")
+        try:
+            fields[name] = FieldDefinition.model_validate(entry)
+        except ValidationError as error:
+            problems += [f"{path.name}: {name}: {text}" for text in _validation_problems(error)]
+    for name in sorted({name for columns in RESERVED.values() for name, _, _ in columns} | {RELEASE_COLUMN}):
+        if name not in raw:
+            problems.append(f"{path.name}: {name}: the reserved column has no entry; add one")
+    if problems:
+        raise ContractError(problems)
+    return fields
+
+
+class _Reader:
+    """Reads one contract file; gathers its problems instead of stopping at the first."""
+
+    def __init__(self, path: Path, fields: Mapping[str, FieldDefinition]):
+        self.path = path
+        self.fields = fields
+        self.problems: list[str] = []
+
+    def problem(self, place: str, text: str) -> None:
+        self.problems.append(f"{self.path.parent.name}/{self.path.name}: {place}: {text}")
+
+    def read(self) -> Contract | None:
+        """The contract, or None with `problems` filled."""
+        try:
+            raw = yaml.load(self.path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        except yaml.YAMLError as error:
+            self.problem("file", f"not YAML: {error}")
+            return None
+        if self._columns_without_type(raw):  # the standard's schema would blame a missing `map` instead
+            return None
+        faults = list(_odcs_validator().iter_errors(raw))
+        for fault in faults:
+            self.problem("/".join(str(p) for p in fault.absolute_path) or "file", f"not ODCS: {fault.message}")
+        if faults:
+            return None
+        odcs = OpenDataContractStandard.model_validate(raw)
+        if not odcs.schema_ or len(odcs.schema_) != 1:
+            self.problem("schema", "a contract declares exactly one table; split or complete it")
+            return None
+        contract = self._contract(odcs, odcs.schema_[0])
+        return None if self.problems else contract
+
+    def _columns_without_type(self, raw: Any) -> bool:
+        tables = raw.get("schema") if isinstance(raw, dict) else None
+        for table in tables if isinstance(tables, list) else []:
+            properties = table.get("properties") if isinstance(table, dict) else None
+            for prop in properties if isinstance(properties, list) else []:
+                if isinstance(prop, dict) and "logicalType" not in prop:
+                    self.problem(f"column {prop.get('name')}", f"has no logicalType; write one of {', '.join(sorted(set(LOGICAL_TYPES.values())))}")
+        return bool(self.problems)
+
+    def _contract(self, odcs: OpenDataContractStandard, table: SchemaObject) -> Contract | None:
+        layer, name = self.path.parent.name, self.path.stem
+        custom = self._custom(TableProperties, odcs.customProperties, "customProperties")
+        if layer not in LAYERS:
+            self.problem("file", f"folder {layer!r} is no layer; use one of {', '.join(LAYERS)}")
+        if not NAME.fullmatch(name):
+            self.problem("name", f"{name!r} is not ASCII snake_case; rename the file")
+        for place, value, expected in (("id", odcs.id, f"{layer}.{name}"), ("name", odcs.name, name), ("schema/0/name", table.name, name)):
+            if value != expected:
+                self.problem(place, f"{value!r} does not follow the file's path; write {expected!r}")
+        if not SEMVER.fullmatch(odcs.version or ""):
+            self.problem("version", f"{odcs.version!r} is no version; write it as 1.0.0")
+        purpose = odcs.description.purpose if odcs.description else None
+        limitations = odcs.description.limitations if odcs.description else None
+        owner = odcs.team.name if odcs.team and not isinstance(odcs.team, list) else None
+        chinese = self._chinese("schema/0/businessName", table.businessName)
+        description = self._chinese("schema/0/description", table.description)
+        grain = self._chinese("schema/0/dataGranularityDescription", table.dataGranularityDescription)
+        if grain and not grain.startswith("每行是"):
+            self.problem("schema/0/dataGranularityDescription", "start the grain sentence with 每行是")
+        purpose = self._chinese("description/purpose", purpose)
+        owner = self._chinese("team/name", owner)
+        update_cycle, retention = self._service_levels(odcs)
+        readers = tuple(role.role for role in odcs.roles or [] if role.role)
+        self._check_readers(layer, readers)
+        if custom is None or layer not in LAYERS:
+            return None
+        if custom.kind not in KINDS_OF_LAYER[layer]:
+            self.problem("kind", f"{custom.kind} does not belong into {layer}; use {' or '.join(sorted(KINDS_OF_LAYER[layer]))}")
+        declared = [column for column in (self._column(p) for p in table.properties or []) if column]
+        columns = self._with_reserved(custom.kind, declared)
+        rules = [*self._rules(table, columns), *([] if custom.kind is Kind.FEED else _implied_rules(name, columns))]
+        self._check_columns(custom.kind, columns)
+        for rule_id in sorted({rule.id for rule in rules if [r.id for r in rules].count(rule.id) > 1}):
+            self.problem(f"quality {rule_id}", "the rule id is used twice; choose another")
+        return Contract(
+            path=self.path,
+            layer=layer,
+            name=name,
+            version=odcs.version or "",
+            kind=custom.kind,
+            chinese=chinese,
+            english=custom.englishName,
+            description=description,
+            grain=grain,
+            purpose=purpose,
+            limitations=limitations or "",
+            domain=odcs.domain or "",
+            owner=owner,
+            department=custom.supplyingDepartment,
+            update_cycle=update_cycle,
+            retention_years=retention,
+            sharing=custom.sharing,
+            sharing_condition=custom.sharingCondition,
+            readers=readers,
+            inputs=tuple(custom.inputs),
+            columns=tuple(columns),
+            rules=tuple(rules),
+            release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),
+        )
+
+    def _custom(self, model: type[Custom], properties: list[CustomProperty] | None, place: str) -> Custom | None:
+        names = [p.property for p in properties or []]
+        for repeated in sorted({str(n) for n in names if names.count(n) > 1}):
+            self.problem(place, f"{repeated} is given twice; keep one")
+        try:
+            return model.model_validate({p.property: p.value for p in properties or []})
+        except ValidationError as error:
+            for text in _validation_problems(error):
+                self.problem(place, text)
+            return None
+
+    def _chinese(self, place: str, text: str | None) -> str:
+        if not text or not CHINESE.search(text):
+            self.problem(place, "a Chinese text is missing; write one")
+        return text or ""
+
+    def _service_levels(self, odcs: OpenDataContractStandard) -> tuple[str, int | None]:
+        levels = {level.property: level for level in odcs.slaProperties or []}
+        cycle = levels["frequency"].value if "frequency" in levels else None
+        if cycle not in get_args(UpdateCycle):
+            self.problem("slaProperties/frequency", f"{cycle!r} is no update cycle; use one of {' '.join(get_args(UpdateCycle))}")
+        retention = levels.get("retention")
+        years: int | None = None
+        if retention is not None and isinstance(retention.value, int) and retention.value > 0 and retention.unit == "y":
+            years = retention.value
+        elif retention is None or retention.value != "永久":
+            self.problem("slaProperties/retention", "state the retention as whole years (unit: y) or as 永久")
+        for unknown in sorted(str(name) for name in set(levels) - {"frequency", "retention"}):
+            self.problem(f"slaProperties/{unknown}", "not used here; remove it")
+        return str(cycle), years
+
+    def _check_readers(self, layer: str, readers: tuple[str, ...]) -> None:
+        if not readers:
+            self.problem("roles", f"nobody may read the table; name one of {', '.join(get_args(Role))}")
+        for role in readers:
+            if role not in get_args(Role):
+                self.problem("roles", f"{role!r} is no reading role; use one of {', '.join(get_args(Role))}")
+            elif layer == "bronze" and role not in ("steward", "operator"):
+                self.problem("roles", f"{role} may not read bronze; only steward and operator may")
+
+    def _column(self, prop: SchemaProperty) -> Column | None:
+        name = prop.name or ""
+        place = f"column {name}"
+        if not NAME.fullmatch(name):
+            self.problem(place, "name the column in ASCII snake_case")
+        custom = self._custom(ColumnProperties, prop.customProperties, place)
+        field = self.fields.get(name)
+        if field is None:
+            self.problem(place, "not in the field dictionary; add it to fields.yaml or use the name that is there")
+        if field is None or custom is None:
+            return None
+        type_ = prop.physicalType or field.type
+        for what, value, standard in (("type", type_, field.type), ("Chinese name", prop.businessName or field.zh, field.zh)):
+            if value != standard and custom.exception is None:
+                self.problem(place, f"{what} {value!r} differs from {standard!r} in fields.yaml; remove it or give the reason in `exception`")
+        if prop.logicalType != logical_type(type_):
+            self.problem(place, f"logicalType {prop.logicalType!r} does not fit {type_}; write {logical_type(type_)!r}")
+        classification = prop.classification or field.classification
+        if classification not in STRICTNESS:
+            self.problem(place, f"classification {classification!r} is unknown; use one of {' '.join(STRICTNESS)}")
+        elif STRICTNESS.index(classification) < STRICTNESS.index(field.classification):
+            self.problem(place, f"classification {classification} is laxer than {field.classification} in fields.yaml; it may only be stricter")
+        if prop.primaryKey and not prop.required:
+            self.problem(place, "a key column cannot be empty; add `required: true`")
+        if prop.primaryKey and (prop.primaryKeyPosition or 0) < 1:
+            self.problem(place, "give the key column its primaryKeyPosition from 1")
+        return Column(
+            name=name,
+            chinese=prop.businessName or field.zh,
+            meaning=prop.description or field.meaning,
+            type=type_,
+            classification=classification,
+            required=bool(prop.required),
+            key=(prop.primaryKeyPosition or 0) if prop.primaryKey else 0,
+            synonyms=tuple(s.synonym for s in prop.synonyms or [] if s.synonym),
+            allowed=tuple((str(e.value), e.label or "") for e in prop.enum) if prop.enum else tuple(field.allowed.items()),
+            code_list=custom.codeList,
+            code_list_edition=custom.codeListEdition,
+            element=field.element,
+        )
+
+    def _with_reserved(self, kind: Kind, declared: list[Column]) -> list[Column]:
+        """Declared columns, then the reserved ones that the contract does not name itself (it may, to make one a key)."""
+        columns = list(declared)
+        names = {column.name for column in declared}
+        for name, required, key in RESERVED[kind]:
+            if name in names:
+                if kind is Kind.FEED:
+                    self.problem(f"column {name}", "reserved for what the lake adds to a feed; a delivery cannot bring it, remove it")
+                continue
+            columns.append(reserved_column(name, self.fields, required=required, key=key))
+        return columns
+
+    def _check_columns(self, kind: Kind, columns: list[Column]) -> None:
+        names = [column.name for column in columns]
+        for repeated in sorted({name for name in names if names.count(name) > 1}):
+            self.problem(f"column {repeated}", "declared twice; keep one")
+        headers: dict[str, str] = {}
+        for column in columns:
+            for header in column.headers:
+                if headers.setdefault(header, column.name) != column.name:
+                    self.problem(f"column {column.name}", f"header {header} already stands for {headers[header]}; remove one")
+        if kind is Kind.FEED and any(column.key and not column.reserved for column in columns):
+            self.problem("columns", "a feed's key is delivery and row number; remove primaryKey")
+        positions = sorted(column.key for column in columns if column.key)
+        if positions != list(range(1, len(positions) + 1)):
+            self.problem("columns", f"key positions {positions} are not 1, 2, …; number them anew")
+        if not positions:
+            self.problem("columns", "the table has no key; mark its columns with primaryKey")
+
+    def _rules(self, table: SchemaObject, columns: list[Column]) -> Iterator[Rule]:
+        for quality in table.quality or []:
+            yield from self._rule(quality, None, columns)
+        for prop in table.properties or []:
+            for quality in prop.quality or []:
+                yield from self._rule(quality, prop.name, columns)
+
+    def _rule(self, quality: DataQuality, column: str | None, columns: list[Column]) -> Iterator[Rule]:
+        place = f"quality {quality.id or '(without id)'}" + (f" of column {column}" if column else "")
+        custom = self._custom(RuleProperties, quality.customProperties, place)
+        arguments = quality.arguments or {}
+        metric = quality.metric or ""
+        operators = [name for name in OPERATORS if getattr(quality, name) is not None]
+        faults = len(self.problems)
+        if not NAME.fullmatch(quality.id or ""):
+            self.problem(place, "give the rule an id in ASCII snake_case")
+        if metric not in ARGUMENTS:
+            self.problem(place, f"metric {metric!r} is not supported; use one of {', '.join(ARGUMENTS)}")
+        elif set(arguments) - ARGUMENTS[metric]:
+            self.problem(place, f"{metric} takes no argument {', '.join(sorted(set(arguments) - ARGUMENTS[metric]))}")
+        elif (metric in ("rowCount", "duplicateValues")) != (column is None):
+            self.problem(place, f"{metric} belongs {'to a column' if column is None else 'to the table'}; move the rule")
+        if quality.severity not in get_args(Severity):
+            self.problem(place, f"severity {quality.severity!r} is unknown; use one of {', '.join(get_args(Severity))}")
+        if quality.severity == "quarantine" and column is None:
+            self.problem(place, "a rule about the whole table cannot set a row aside; use fail or warn")
+        if len(operators) != 1:
+            self.problem(place, f"state exactly one of {', '.join(OPERATORS)}")
+        if metric == "invalidValues" and not arguments and not any(c.name == column and c.allowed for c in columns):
+            self.problem(place, "neither pattern nor validValues nor allowed values of the field say what is valid; add one")
+        if "pattern" in arguments:
+            try:
+                re.compile(arguments["pattern"])
+            except re.error as error:
+                self.problem(place, f"pattern is no regular expression ({error}); correct it")
+        named = tuple(arguments.get("properties", [])) if column is None else (column,)
+        for name in named:
+            if name not in {c.name for c in columns}:
+                self.problem(place, f"{name} is no column of this table; correct the rule")
+        if metric == "duplicateValues" and not named:
+            self.problem(place, "duplicateValues needs `arguments: {properties: [columns]}`")
+        description = self._chinese(f"{place} description", quality.description)
+        if custom is None or len(self.problems) > faults:
+            return
+        yield Rule(
+            id=quality.id or "",
+            metric=metric,
+            columns=named,
+            arguments=arguments,
+            operator=operators[0],
+            threshold=getattr(quality, operators[0]),
+            severity=quality.severity or "",
+            dimension=custom.dimension,
+            description=description,
+        )
+
+
+def logical_type(spark_type: str) -> str:
+    """The standard's logical type of a Spark type of the dictionary; a decimal is a number."""
+    return LOGICAL_TYPES.get(spark_type, "number")
+
+
+def reserved_column(name: str, fields: Mapping[str, FieldDefinition], *, required: bool, key: int = 0) -> Column:
+    """A reserved column as the dictionary describes it."""
+    field = fields[name]
+    return Column(
+        name=name,
+        chinese=field.zh,
+        meaning=field.meaning,
+        type=field.type,
+        classification=field.classification,
+        required=required,
+        key=key,
+        allowed=tuple(field.allowed.items()),
+        element=field.element,
+        reserved=True,
+    )
+
+
+def _implied_rules(table: str, columns: list[Column]) -> Iterator[Rule]:
+    """What `required`, the key and allowed values already say, as rules that stop the promotion."""
+    key = tuple(c.name for c in sorted((c for c in columns if c.key), key=lambda c: c.key))
+    titles = {c.name: c.chinese for c in columns}
+    for c in columns:
+        if c.required:
+            yield Rule(f"{c.name}_present", "nullValues", (c.name,), {}, "mustBe", 0, "fail", "完整性", f"{c.chinese}不能为空")
+        if c.allowed:
+            yield Rule(f"{c.name}_known", "invalidValues", (c.name,), {}, "mustBe", 0, "fail", "规范性", f"{c.chinese}应在允许值之内")
+    if key:
+        text = f"{'、'.join(titles[name] for name in key)}相同的只能有一行"
+        yield Rule(f"{table}_key", "duplicateValues", key, {"properties": list(key)}, "mustBe", 0, "fail", "一致性", text)
+
+
+def load_contracts(root: Path = CONTRACTS, fields_path: Path = FIELDS) -> dict[str, Contract]:
+    """All contracts below `root`, by id (`layer.table`), sorted by id.
+
+    Raises ContractError with every problem found: in the dictionary, in a file, or between files (lineage to a table that has
+    no contract, a rule id used by two tables).
+    """
+    fields = load_fields(fields_path)
+    problems: list[str] = []
+    contracts: dict[str, Contract] = {}
+    for path in sorted(root.rglob("*.y*ml")):
+        reader = _Reader(path, fields)
+        contract = reader.read()
+        problems += reader.problems
+        if contract is not None:
+            contracts[contract.id] = contract
+    for contract in contracts.values():
+        for source in contract.inputs:
+            # A file with faults of its own is reported there, not as missing here.
+            if source not in contracts and not (root / Path(*source.split("."))).with_suffix(".yaml").exists():
+                problems.append(f"{contract.layer}/{contract.path.name}: inputs: {source} has no contract; correct the id or write one")
+    if problems:
+        raise ContractError(problems)
+    return dict(sorted(contracts.items()))
+
+
+def resolved(contract: Contract) -> OpenDataContractStandard:
+    """The contract with everything inherited written out, for lint, changelog, breaking-change check and catalog.
+
+    The physical type of a feed is the text type that bronze keeps.
+    """
+    raw = yaml.load(contract.path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    odcs = OpenDataContractStandard.model_validate(raw)
+    assert odcs.schema_
+    declared = {p.name: p for p in odcs.schema_[0].properties or []}
+    properties = []
+    for column in contract.columns:
+        prop = declared.get(column.name) or SchemaProperty(name=column.name)
+        prop.businessName, prop.description, prop.classification = column.chinese, column.meaning, column.classification
+        prop.logicalType = logical_type(column.type)
+        prop.physicalType = "STRING" if contract.kind is Kind.FEED and not column.reserved else column.type
+        prop.required = column.required
+        if column.key:
+            prop.primaryKey, prop.primaryKeyPosition = True, column.key
+        properties.append(prop)
+    odcs.schema_[0].properties = properties
+    return odcs

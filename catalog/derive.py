@@ -1,0 +1,212 @@
+"""Everything that follows from a contract: table definitions, bronze shape, header names, access rules, comments, dbt properties.
+
+Pure functions of contracts made by catalog.contract; nothing here reads a file or talks to an engine.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from catalog.contract import Column, Contract, Rule
+from catalog.properties import Kind
+
+READ_CATALOG = "lake"  # read only, for everybody
+PUBLISH_CATALOG = "lake_publish"  # the same tables; only the publisher may use it, to create views
+PUBLISHER = "publisher"
+STEWARD = "steward"
+VIEW_SCHEMAS = ("silver", "gold", "ops")
+
+MASK_TEXT = "***"
+TRINO_TYPES = {"STRING": "varchar", "INT": "integer", "TIMESTAMP": "timestamp(3) with time zone", "ARRAY<STRING>": "array(varchar)"}
+
+
+def table_schema(contract: Contract) -> str:
+    """Schema of the table itself: `bronze`, else `<layer>_tables` (the layer's own name holds the readers' views)."""
+    return "bronze" if contract.layer == "bronze" else f"{contract.layer}_tables"
+
+
+def table_name(contract: Contract) -> str:
+    """`schema.table` of the table itself, e.g. `gold_tables.mart_registrations_yearly`."""
+    return f"{table_schema(contract)}.{contract.name}"
+
+
+def bronze_columns(contract: Contract) -> tuple[Column, ...]:
+    """Columns of a feed's bronze table: every delivered column as nullable text, then the reserved ones as they are.
+
+    Raises ValueError for a contract that is no feed.
+    """
+    if contract.kind is not Kind.FEED:
+        raise ValueError(f"{contract.id} is no feed and has no bronze shape")
+    return physical_columns(contract)
+
+
+def physical_columns(contract: Contract) -> tuple[Column, ...]:
+    """Columns as stored. In bronze, delivered columns are nullable text whatever their declared type is."""
+    if contract.kind is not Kind.FEED:
+        return contract.columns
+    return tuple(c if c.reserved else _as_text(c) for c in contract.columns)
+
+
+def view_columns(contract: Contract) -> tuple[Column, ...]:
+    """Columns of the readers' view: the table's and `release_id`, unless the table has one of its own (ops)."""
+    columns = physical_columns(contract)
+    if contract.layer == "bronze":
+        raise ValueError(f"{contract.id} is read directly and has no view")
+    if any(c.name == contract.release_column.name for c in columns):
+        return columns
+    return (*columns, contract.release_column)
+
+
+def spark_schema(contract: Contract) -> str:
+    """The stored columns as a Spark DDL string, e.g. `area_code STRING NOT NULL, end_year INT`."""
+    return ", ".join(f"{c.name} {c.type}{' NOT NULL' if c.required else ''}" for c in physical_columns(contract))
+
+
+def create_table_sql(contract: Contract, properties: Mapping[str, str]) -> str:
+    """Spark SQL that creates the Delta table if it is not there, with Chinese comments and the given table properties."""
+    lines = ",\n".join(
+        f"  {c.name} {c.type}{' NOT NULL' if c.required else ''} COMMENT {_spark_text(column_comment(c))}" for c in physical_columns(contract)
+    )
+    sql = f"CREATE TABLE IF NOT EXISTS {table_name(contract)} (\n{lines}\n)\nUSING DELTA\nCOMMENT {_spark_text(table_comment(contract))}"
+    if properties:
+        sql += "\nTBLPROPERTIES (" + ", ".join(f"{_spark_text(k)} = {_spark_text(v)}" for k, v in sorted(properties.items())) + ")"
+    return sql
+
+
+def header_bindings(contract: Contract) -> dict[str, str]:
+    """Header text → column: each column's name, Chinese name and synonyms. A header that is not here is unknown."""
+    return {header: column.name for column in contract.columns for header in column.headers}
+
+
+def required_headers(contract: Contract) -> tuple[str, ...]:
+    """Columns of a feed without which a delivery is refused."""
+    return tuple(c.name for c in contract.columns if c.required and not c.reserved)
+
+
+def column_comment(column: Column) -> str:
+    """What a reader sees beside a column: Chinese name, meaning, allowed values."""
+    allowed = "；".join(f"{value}={label}" for value, label in column.allowed)
+    return f"{column.chinese}：{column.meaning}" + (f"（{allowed}）" if allowed else "")
+
+
+def table_comment(contract: Contract) -> str:
+    """What a reader sees beside a table: Chinese name, description, grain."""
+    return f"{contract.chinese}：{contract.description}。{contract.grain}。"
+
+
+def view_comments(contract: Contract) -> dict[str, Any]:
+    """Comments of the readers' view: `{"view": text, "columns": {column: text}}`. Replacing a view drops them, so set them again."""
+    return {"view": table_comment(contract), "columns": {c.name: column_comment(c) for c in view_columns(contract)}}
+
+
+def trino_rules(contracts: Iterable[Contract], roles: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Table rules for file-based access control: `{"tables": [...]}`; a role is the group of that name.
+
+    First match wins, and what matches no rule is denied: system tables and other catalogs need rules of their own beside these.
+    Order: the publisher; then nobody else beneath the views or in the publisher's catalog; then each table for its readers,
+    first the steward in clear, then the others with masks.
+    Raises ValueError when a contract names a reader that is not among `roles`, or `roles` lacks the publisher.
+    """
+    if PUBLISHER not in roles:
+        raise ValueError(f"role {PUBLISHER} is missing; without it nobody can publish")
+    views = "|".join(VIEW_SCHEMAS)
+    both = f"{READ_CATALOG}|{PUBLISH_CATALOG}"
+    # OWNERSHIP creates and replaces views; the tables beneath are only read, and GRANT_SELECT lets a view pass that reading on.
+    rules: list[dict[str, Any]] = [
+        _rule(PUBLISHER, PUBLISH_CATALOG, views, ".*", ["SELECT", "GRANT_SELECT", "OWNERSHIP"]),
+        _rule(PUBLISHER, READ_CATALOG, views, ".*", ["SELECT"]),
+        _rule(PUBLISHER, both, "|".join(f"{s}_tables" for s in VIEW_SCHEMAS), ".*", ["SELECT", "GRANT_SELECT"]),
+        {"catalog": PUBLISH_CATALOG, "privileges": []},
+        {"catalog": both, "schema": ".*_tables", "privileges": []},
+    ]
+    for contract in sorted(contracts, key=lambda c: c.id):
+        unknown = sorted(set(contract.readers) - set(roles))
+        if unknown:
+            raise ValueError(f"{contract.id}: readers {', '.join(unknown)} are no roles; known are {', '.join(roles)}")
+        columns = bronze_columns(contract) if contract.layer == "bronze" else view_columns(contract)
+        masks = [{"name": c.name, "mask": column_mask(c)} for c in columns if c.personal]
+        # Without personal columns one rule serves all readers.
+        clear = [r for r in contract.readers if r == STEWARD or not masks]
+        masked = [r for r in contract.readers if r not in clear]
+        if clear:
+            rules.append(_rule("|".join(sorted(clear)), READ_CATALOG, contract.layer, contract.name, ["SELECT"]))
+        if masked:
+            rules.append(_rule("|".join(sorted(masked)), READ_CATALOG, contract.layer, contract.name, ["SELECT"]) | {"columns": masks})
+    return {"tables": rules}
+
+
+def column_mask(column: Column) -> str:
+    """Trino expression that stands for a personal column: text shows only that there is a value, anything else shows nothing."""
+    if column.type == "STRING":
+        return f"CAST(CASE WHEN {column.name} IS NOT NULL THEN '{MASK_TEXT}' END AS varchar)"
+    return f"CAST(NULL AS {TRINO_TYPES.get(column.type, column.type.lower())})"
+
+
+def dbt_sources(contracts: Iterable[Contract]) -> dict[str, Any]:
+    """dbt sources: bronze and silver tables, grouped by their schema."""
+    by_schema: dict[str, list[Contract]] = {}
+    for contract in sorted(contracts, key=lambda c: c.id):
+        if contract.layer in ("bronze", "silver"):
+            by_schema.setdefault(table_schema(contract), []).append(contract)
+    return {
+        "version": 2,
+        "sources": [
+            {
+                "name": schema,
+                "schema": schema,
+                "tables": [{"name": c.name, "description": table_comment(c), "columns": _dbt_columns(c)} for c in group],
+            }
+            for schema, group in by_schema.items()
+        ],
+    }
+
+
+def dbt_model_yml(contract: Contract) -> dict[str, Any]:
+    """dbt properties of a gold model: comment, columns with types, and the contract's rules as data tests."""
+    columns = _dbt_columns(contract)
+    tests: list[dict[str, Any]] = []
+    for rule in contract.rules:
+        if rule.metric == "duplicateValues":
+            tests.append({"unique_key": {"name": rule.id, "arguments": {"columns": list(rule.columns)}, "config": _dbt_severity(rule)}})
+        for column in columns:
+            test = _dbt_column_test(rule, contract) if rule.columns == (column["name"],) else None
+            if test:
+                column.setdefault("data_tests", []).append(test)
+    model = {"name": contract.name, "description": table_comment(contract), "config": {"contract": {"enforced": True}}}
+    return {"version": 2, "models": [model | ({"data_tests": tests} if tests else {}) | {"columns": columns}]}
+
+
+def _as_text(column: Column) -> Column:
+    return Column(
+        name=column.name,
+        chinese=column.chinese,
+        meaning=column.meaning,
+        type="STRING",
+        classification=column.classification,
+        synonyms=column.synonyms,
+    )
+
+
+def _rule(group: str, catalog: str, schema: str, table: str, privileges: list[str]) -> dict[str, Any]:
+    return {"group": group, "catalog": catalog, "schema": schema, "table": table, "privileges": privileges}
+
+
+def _spark_text(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _dbt_columns(contract: Contract) -> list[dict[str, Any]]:
+    return [{"name": c.name, "description": column_comment(c), "data_type": c.type.lower()} for c in physical_columns(contract)]
+
+
+def _dbt_severity(rule: Rule) -> dict[str, str]:
+    return {"severity": "error" if rule.severity == "fail" else "warn"}
+
+
+def _dbt_column_test(rule: Rule, contract: Contract) -> dict[str, Any] | None:
+    """The rule as dbt's own test of a column, None where dbt has none for it (Great Expectations judges all of them anyway)."""
+    if rule.metric == "nullValues":
+        return {"not_null": {"name": rule.id, "config": _dbt_severity(rule)}}
+    values = rule.arguments.get("validValues") or [value for value, _ in contract.column(rule.columns[0]).allowed]
+    if rule.metric == "invalidValues" and values and "pattern" not in rule.arguments:
+        return {"accepted_values": {"name": rule.id, "arguments": {"values": values}, "config": _dbt_severity(rule)}}
+    return None

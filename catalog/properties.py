@@ -1,0 +1,82 @@
+"""What the Open Data Contract Standard lacks: the typed custom properties of a table, a column and a quality rule.
+
+Every customProperties block of a contract is read into one of these models; a key that is not declared here is refused.
+"""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Kind(StrEnum):
+    """What a table is; decides its reserved columns."""
+
+    FEED = "feed"  # a source's rows as they arrive (bronze only)
+    REFERENCE = "reference"  # a code list
+    FACT = "fact"  # typed facts about subjects, with business and knowledge time
+    MART = "mart"  # an analysis table
+    PROJECTION = "projection"  # a copy of the ledger for SQL and dashboards
+
+
+Classification = Literal["一般", "个人信息", "敏感个人信息", "商业秘密"]
+Severity = Literal["fail", "quarantine", "warn"]
+# GB/T 36344 dimensions; the standard's own `dimension` has no accessibility, so it lives in a custom property.
+Dimension = Literal["规范性", "完整性", "准确性", "一致性", "时效性", "可访问性"]
+Sharing = Literal["无条件共享", "有条件共享", "不予共享"]
+UpdateCycle = Literal["实时", "每日", "每周", "每月", "每季度", "每年", "不定期"]
+Role = Literal["analyst", "leader", "steward", "operator"]  # who may read; the publisher is no reader
+
+
+class Strict(BaseModel):
+    """Base of everything read from a contract: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableProperties(Strict):
+    """Custom properties of a contract."""
+
+    kind: Kind
+    englishName: str = Field(min_length=1)
+    supplyingDepartment: str = Field(min_length=1)
+    sharing: Sharing
+    sharingCondition: str | None = None  # the condition of 有条件共享, the legal basis of 不予共享
+    inputs: list[str] = []  # lineage: ids of the contracts that this table is made from
+
+    @model_validator(mode="after")
+    def _condition_where_sharing_is_limited(self) -> Self:
+        if (self.sharing == "无条件共享") != (self.sharingCondition is None):
+            raise ValueError("sharingCondition is stated exactly where sharing is not 无条件共享")
+        return self
+
+
+class ColumnProperties(Strict):
+    """Custom properties of a column."""
+
+    codeList: str | None = None
+    codeListEdition: str | None = None
+    exception: str | None = None  # why this column's type or Chinese name differs from the field dictionary
+
+    @model_validator(mode="after")
+    def _edition_with_list(self) -> Self:
+        if (self.codeList is None) != (self.codeListEdition is None):
+            raise ValueError("codeList and codeListEdition are given together")
+        return self
+
+
+class RuleProperties(Strict):
+    """Custom properties of a quality rule."""
+
+    dimension: Dimension
+
+
+class FieldDefinition(Strict):
+    """One entry of the field dictionary."""
+
+    zh: str = Field(pattern=r"[\u4e00-\u9fff]")
+    meaning: str = Field(pattern=r"[\u4e00-\u9fff]")
+    type: str = Field(pattern=r"^(STRING|INT|BIGINT|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d{1,2},\d{1,2}\)|ARRAY<STRING>)$")
+    classification: Classification
+    element: str | None = None
+    allowed: dict[str, str] = {}

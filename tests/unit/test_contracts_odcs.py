@@ -1,0 +1,35 @@
+"""The tool of the standard accepts our files as they are and as they are resolved, without the network."""
+
+import socket
+
+import pytest
+
+from catalog.contract import load_contracts, resolved
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("lint tried to reach the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", load_contracts())
+def test_lint_passes(name):
+    from datacontract.data_contract import DataContract
+
+    contract = load_contracts()[name]
+    for text in (contract.path.read_text(encoding="utf-8"), resolved(contract).to_yaml()):
+        run = DataContract(data_contract_str=text).lint()
+        assert run.result == "passed", [(check.name, check.reason) for check in run.checks or []]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_lint_is_a_real_check():
+    from datacontract.data_contract import DataContract
+
+    text = next(iter(load_contracts().values())).path.read_text(encoding="utf-8").replace("required: true", "required: perhaps", 1)
+    assert DataContract(data_contract_str=text).lint().result != "passed"

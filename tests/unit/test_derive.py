@@ -1,0 +1,219 @@
+"""What follows from a contract is exactly this."""
+
+import re
+
+import pytest
+
+from catalog.contract import load_contracts
+from catalog.derive import (
+    bronze_columns,
+    column_mask,
+    create_table_sql,
+    header_bindings,
+    required_headers,
+    spark_schema,
+    table_name,
+    trino_rules,
+    view_comments,
+)
+
+ROLES = ["analyst", "leader", "steward", "operator", "publisher"]
+
+
+@pytest.fixture(scope="module")
+def contracts():
+    return load_contracts()
+
+
+def test_create_table_sql_is_exact(contracts):
+    assert (
+        create_table_sql(contracts["silver.ref_area"], {"delta.logRetentionDuration": "interval 30 days", "delta.appendOnly": "false"})
+        == """\
+CREATE TABLE IF NOT EXISTS silver_tables.ref_area (
+  area_code STRING NOT NULL COMMENT '行政区划代码：县级及县级以上行政区划的六位数字代码',
+  area_name STRING NOT NULL COMMENT '行政区划名称：该代码在有效期内的行政区划名称',
+  parent_area_code STRING COMMENT '上级行政区划代码：所属上一级行政区划的代码；省级为空',
+  start_year INT NOT NULL COMMENT '启用年份：该代码与名称开始有效的年份（含）',
+  end_year INT COMMENT '停用年份：该代码与名称停止有效的年份（不含）；为空表示现行有效',
+  successors STRING COMMENT '变更去向：变更后的区划，JSON 数组，元素为 code（代码）、time（停用之前部分划出的年份，仅部分划出时有）、desc（变更说明编号）'
+)
+USING DELTA
+COMMENT '行政区划代码（含历史）：GB/T 2260 县级及县级以上行政区划代码，1981 年以来各代码的有效期和变更去向。\
+每行是一个行政区划代码与名称的一段有效期，自启用年份（含）至停用年份（不含）。'
+TBLPROPERTIES ('delta.appendOnly' = 'false', 'delta.logRetentionDuration' = 'interval 30 days')"""
+    )
+
+
+def test_text_in_sql_is_quoted(contracts):
+    sql = create_table_sql(contracts["silver.ref_area"], {"it's": "a\\b"})
+    assert r"TBLPROPERTIES ('it\'s' = 'a\\b')" in sql
+
+
+def test_no_properties_no_clause(contracts):
+    assert "TBLPROPERTIES" not in create_table_sql(contracts["silver.ref_area"], {})
+
+
+def test_table_names(contracts):
+    assert {name: table_name(contract) for name, contract in contracts.items()} == {
+        "bronze.registration_subjects": "bronze.registration_subjects",
+        "gold.mart_registrations_yearly": "gold_tables.mart_registrations_yearly",
+        "ops.deliveries": "ops_tables.deliveries",
+        "ops.releases": "ops_tables.releases",
+        "silver.ref_area": "silver_tables.ref_area",
+    }
+
+
+def test_spark_schema(contracts):
+    assert spark_schema(contracts["gold.mart_registrations_yearly"]) == (
+        "registration_year INT NOT NULL, enterprise_type STRING NOT NULL, district_code STRING, district_name STRING NOT NULL, "
+        "district_confidence STRING NOT NULL, subjects BIGINT NOT NULL, as_of DATE NOT NULL, value_kind STRING NOT NULL"
+    )
+
+
+def test_bronze_is_text_whatever_is_declared(contracts):
+    feed = contracts["bronze.registration_subjects"]
+    assert feed.column("registration_date").type == "DATE"
+    columns = bronze_columns(feed)
+    assert [(c.name, c.type, c.required) for c in columns if not c.reserved] == [
+        (name, "STRING", False)
+        for name in (
+            "subject_name",
+            "credit_code",
+            "registration_date",
+            "enterprise_type",
+            "legal_representative",
+            "registered_capital_text",
+            "business_scope",
+            "province_name",
+            "region_name",
+            "registered_address",
+        )
+    ]
+    assert [(c.name, c.type, c.required) for c in columns if c.reserved] == [
+        ("delivery_id", "STRING", True),
+        ("row_number", "BIGINT", True),
+        ("arrived_at", "TIMESTAMP", True),
+        ("raw_line", "STRING", False),
+    ]
+    assert spark_schema(feed).startswith("subject_name STRING, credit_code STRING, registration_date STRING, ")
+    # Classification stays with the text.
+    assert [c.name for c in columns if c.personal] == ["legal_representative", "registered_address", "raw_line"]
+
+
+def test_only_a_feed_has_a_bronze_shape(contracts):
+    with pytest.raises(ValueError, match=r"silver\.ref_area is no feed"):
+        bronze_columns(contracts["silver.ref_area"])
+
+
+def test_headers_bind_by_name_chinese_name_and_synonym(contracts):
+    feed = header_bindings(contracts["bronze.registration_subjects"])
+    assert feed["统一社会信用代码"] == "credit_code"
+    assert feed["法人代表"] == feed["法定代表人"] == feed["legal_representative"] == "legal_representative"
+    assert not {"delivery_id", "到达时间", "raw_line"} & set(feed), "a delivery cannot bring a reserved column"
+    assert required_headers(contracts["bronze.registration_subjects"]) == ("subject_name", "credit_code", "registration_date", "registered_address")
+    area = header_bindings(contracts["silver.ref_area"])
+    assert [area[h] for h in ("code", "name", "parent_code", "start_year", "end_year", "successors")] == [
+        "area_code",
+        "area_name",
+        "parent_area_code",
+        "start_year",
+        "end_year",
+        "successors",
+    ]
+
+
+def test_view_comments_cover_the_view(contracts):
+    comments = view_comments(contracts["gold.mart_registrations_yearly"])
+    assert comments["view"].startswith("市场主体登记情况（年）：")
+    assert list(comments["columns"])[-3:] == ["as_of", "value_kind", "release_id"]
+    assert comments["columns"]["value_kind"] == (
+        "数值性质：数值是观测、估计、预测还是模拟得出（observed=观测值；estimated=估计值；projected=预测值；simulated=模拟值）"
+    )
+    # A projection brings its own release column, once.
+    assert list(view_comments(contracts["ops.releases"])["columns"]).count("release_id") == 1
+
+
+# --- access rules: evaluated as Trino does (first match wins, whole-name patterns, nothing matching is denied) -----------
+
+
+def access(rules, group, catalog, schema, table):
+    """(privileges, masks by column) of a user of the group."""
+    for rule in rules["tables"]:
+        wanted = {"group": group, "catalog": catalog, "schema": schema, "table": table}
+        if all(re.fullmatch(rule.get(key, ".*"), value) for key, value in wanted.items()):
+            return set(rule["privileges"]), {c["name"]: c["mask"] for c in rule.get("columns", [])}
+    return set(), {}
+
+
+@pytest.fixture(scope="module")
+def rules(contracts):
+    return trino_rules(contracts.values(), ROLES)
+
+
+@pytest.mark.parametrize("group", ["analyst", "leader", "steward", "operator"])
+@pytest.mark.parametrize("schema", ["silver_tables", "gold_tables", "ops_tables"])
+@pytest.mark.parametrize("table", ["mart_registrations_yearly", "mart_registrations_yearly$history", "ref_area", "releases"])
+def test_tables_beneath_are_hidden(rules, group, schema, table):
+    assert access(rules, group, "lake", schema, table) == (set(), {})
+    assert access(rules, group, "lake_publish", schema, table) == (set(), {})
+
+
+@pytest.mark.parametrize("group", ["analyst", "leader", "steward", "operator"])
+def test_the_publishers_catalog_is_the_publishers(rules, group):
+    for schema, table in (("gold", "mart_registrations_yearly"), ("bronze", "registration_subjects"), ("ops", "releases")):
+        assert access(rules, group, "lake_publish", schema, table) == (set(), {})
+
+
+def test_hidden_schemas_are_denied_by_a_rule_not_only_by_silence(rules):
+    denials = [rule for rule in rules["tables"] if rule["privileges"] == []]
+    assert {"catalog": "lake|lake_publish", "schema": ".*_tables", "privileges": []} in denials
+    first_reader = next(i for i, rule in enumerate(rules["tables"]) if rule.get("group") not in (None, "publisher"))
+    assert all(rules["tables"].index(rule) < first_reader for rule in denials)
+
+
+def test_the_publisher_makes_views_and_writes_no_table(rules):
+    assert access(rules, "publisher", "lake_publish", "gold", "anything")[0] == {"SELECT", "GRANT_SELECT", "OWNERSHIP"}
+    assert access(rules, "publisher", "lake_publish", "gold_tables", "anything")[0] == {"SELECT", "GRANT_SELECT"}
+    assert access(rules, "publisher", "lake", "bronze", "registration_subjects")[0] == set()
+    assert not {"INSERT", "DELETE", "UPDATE"} & {p for rule in rules["tables"] for p in rule["privileges"]}
+
+
+@pytest.mark.parametrize(
+    ("group", "readable"),
+    [
+        ("analyst", {"silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
+        ("leader", {"gold.mart_registrations_yearly"}),
+        ("steward", {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
+        ("operator", {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
+        ("nobody", set()),
+    ],
+)
+def test_readers_read_what_the_contract_says(contracts, rules, group, readable):
+    granted = {name for name, c in contracts.items() if access(rules, group, "lake", c.layer, c.name)[0]}
+    assert granted == readable
+    assert all(access(rules, group, "lake", c.layer, c.name)[0] <= {"SELECT"} for c in contracts.values())
+
+
+def test_bronze_history_is_not_readable(rules):
+    assert access(rules, "steward", "lake", "bronze", "registration_subjects$history") == (set(), {})
+
+
+def test_personal_columns_are_masked_for_all_but_the_steward(rules):
+    assert access(rules, "steward", "lake", "bronze", "registration_subjects") == ({"SELECT"}, {})
+    masks = access(rules, "operator", "lake", "bronze", "registration_subjects")[1]
+    assert masks == {
+        name: f"CAST(CASE WHEN {name} IS NOT NULL THEN '***' END AS varchar)" for name in ("legal_representative", "registered_address", "raw_line")
+    }
+
+
+def test_a_mask_has_the_type_of_its_column(contracts):
+    assert column_mask(contracts["gold.mart_registrations_yearly"].column("subjects")) == "CAST(NULL AS bigint)"
+    assert column_mask(contracts["gold.mart_registrations_yearly"].column("registration_year")) == "CAST(NULL AS integer)"
+    assert column_mask(contracts["ops.releases"].column("published_at")) == "CAST(NULL AS timestamp(3) with time zone)"
+
+
+def test_roles_must_be_known(contracts):
+    with pytest.raises(ValueError, match="publisher is missing"):
+        trino_rules(contracts.values(), ["analyst"])
+    with pytest.raises(ValueError, match=r"gold\.mart_registrations_yearly: readers leader are no roles"):
+        trino_rules(contracts.values(), [role for role in ROLES if role != "leader"])

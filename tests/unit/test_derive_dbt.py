@@ -1,0 +1,61 @@
+"""The committed dbt properties are those of the contracts, in both directions."""
+
+import re
+
+import pytest
+import yaml
+
+from catalog.contract import load_contracts
+from catalog.dbt_files import DBT, dbt_files
+from catalog.derive import table_schema
+
+
+@pytest.fixture(scope="module")
+def contracts():
+    return load_contracts()
+
+
+def test_committed_files_are_the_generated_ones(contracts):
+    for path, text in dbt_files(contracts).items():
+        assert (DBT / path).read_text(encoding="utf-8") == text, f"dbt/{path} differs from its contract: python -m catalog.dbt_files"
+
+
+def test_no_file_without_a_contract(contracts):
+    written = {str(path.relative_to(DBT)) for path in (DBT / "models").rglob("*.y*ml") if not path.stem.endswith("_unit_tests")}
+    assert written == set(dbt_files(contracts)), "a properties file that no contract gives rise to; remove it or write the contract"
+
+
+def test_every_gold_contract_has_its_model_and_every_model_its_contract_and_unit_tests(contracts):
+    models = {path.stem for path in (DBT / "models").rglob("*.sql")}
+    assert models == {contract.name for contract in contracts.values() if contract.layer == "gold"}
+    for model in models:
+        tests = yaml.safe_load((DBT / "models" / "gold" / f"{model}_unit_tests.yml").read_text(encoding="utf-8"))["unit_tests"]
+        assert {test["model"] for test in tests} == {model}
+
+
+def test_lineage_of_a_model_is_the_lineage_of_its_contract(contracts):
+    for contract in contracts.values():
+        if contract.layer == "gold":
+            sql = (DBT / "models" / "gold" / f"{contract.name}.sql").read_text(encoding="utf-8")
+            read = set(re.findall(r"source\('(\w+)', '(\w+)'\)", sql))
+            assert read == {(table_schema(contracts[name]), contracts[name].name) for name in contract.inputs}
+
+
+def test_unit_tests_use_columns_of_the_contracts(contracts):
+    by_source = {f"source('{table_schema(c)}', '{c.name}')": c for c in contracts.values()}
+    for path in (DBT / "models").rglob("*_unit_tests.yml"):
+        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["unit_tests"]:
+            expected = [(f"gold.{test['model']}", test["expect"]["rows"])]
+            for name, rows in [(by_source[given["input"]].id, given["rows"]) for given in test["given"]] + expected:
+                known = {column.name for column in contracts[name].columns}
+                assert {key for row in rows for key in row} <= known, f"{path.name}: {name}"
+
+
+def test_types_and_rules_reach_dbt(contracts):
+    model = yaml.safe_load(dbt_files(contracts)["models/gold/mart_registrations_yearly.yml"])["models"][0]
+    assert model["config"] == {"contract": {"enforced": True}}
+    columns = {column["name"]: column for column in model["columns"]}
+    assert columns["subjects"]["data_type"] == "bigint"
+    assert columns["value_kind"]["data_tests"][1]["accepted_values"]["arguments"]["values"] == ["observed", "estimated", "projected", "simulated"]
+    assert "data_tests" not in columns["district_code"]
+    assert model["data_tests"][0]["unique_key"]["config"] == {"severity": "error"}
