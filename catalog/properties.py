@@ -25,7 +25,7 @@ Severity = Literal["fail", "quarantine", "warn"]
 Dimension = Literal["规范性", "完整性", "准确性", "一致性", "时效性", "可访问性"]
 Sharing = Literal["无条件共享", "有条件共享", "不予共享"]
 UpdateCycle = Literal["实时", "每日", "每周", "每月", "每季度", "每年", "不定期"]
-Role = Literal["analyst", "leader", "steward", "operator"]  # who may read; the publisher is no reader
+Role = Literal["analyst", "leader", "steward", "supervisor", "district", "operator"]  # who may read; the publisher is no reader
 
 
 class Strict(BaseModel):

@@ -219,9 +219,9 @@ def write_trino_files(context: Context) -> None:
         members[entry["role"]].append(name)
     write_private(
         conf / "groups.txt",
-        "".join(f"{role}:{','.join(names)}\n" for role, names in members.items() if names) + "services:publisher,superset,health\n",
+        "".join(f"{role}:{','.join(names)}\n" for role, names in members.items() if names) + "publisher:publisher\n",
     )
-    write_private(conf / "rules.json", json.dumps(rules.build(sorted(everyone), everyone), ensure_ascii=False, indent=1))
+    write_private(conf / "rules.json", json.dumps(rules.build(everyone, ROLES), ensure_ascii=False, indent=1))
 
 
 def _service_hash(context: Context, name: str, secret: str) -> str:

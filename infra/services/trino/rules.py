@@ -7,11 +7,16 @@ each role sees is derived from the contracts' classification.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from catalog.contract import load_contracts
+from catalog.derive import trino_rules
 
-def build(names: list[str], everyone: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the rules for the accounts ``names`` (those that are not disabled)."""
+
+def build(everyone: dict[str, dict[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
+    """Return the rules for the accounts ``everyone`` (those that are not disabled) in ``roles``."""
+    names = sorted(everyone)
     people = _pattern(names)
     # This section knows no groups.
     operators = _pattern([n for n in names if everyone[n]["role"] == "operator"])
@@ -32,9 +37,7 @@ def build(names: list[str], everyone: dict[str, dict[str, Any]]) -> dict[str, An
         "functions": [],
         "procedures": [],
         "schemas": [{"user": "publisher", "owner": True}, {"owner": False}],
-        "tables": [
-            {"user": "publisher", "privileges": ["SELECT", "INSERT", "DELETE", "UPDATE", "OWNERSHIP", "GRANT_SELECT"]},
-        ],
+        **trino_rules(load_contracts().values(), [*roles, "publisher"]),
     }
 
 
