@@ -17,7 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra import accounts, credentials, health, settings, supervision
+from infra import accounts, credentials, health, settings, supervision, testing
+from infra import demo as demonstration
+from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services import BY_NAME, SERVICES, Context, airflow, superset
 from infra.settings import REPO
@@ -50,9 +52,22 @@ def up() -> None:
     if supervision.start(context):
         out.print(f"Starting {len(SERVICES)} services (instance {current.instance}, all on 127.0.0.1)")
     wait_healthy(context, begin)
+    replay_views(context)
     out.print(
         f"All {len(SERVICES)} services are healthy after {time.monotonic() - begin:.0f} s. Dashboards: {superset.address(context)}  pipelines: {airflow.address(context)}"
     )
+
+
+def replay_views(context: Context) -> None:
+    """Make readers' views follow the ledger's current release: they may be behind after a crash or a restore."""
+    with Ledger(context) as ledger:
+        release = ledger.current_release()
+        if release:
+            from catalog.contract import load_contracts  # slow to import, and not needed by the other commands
+            from spark_jobs import publish
+
+            views = publish.replay_views(context, load_contracts(), release, ledger.release_tables(release))
+            out.print(f"  ✓ {views} views show release {release}")
 
 
 def wait_healthy(context: Context, begin: float) -> None:
@@ -96,6 +111,38 @@ def _check_resources(current: settings.Settings) -> None:
         raise Problem(
             "not enough disk space", f"{free:.1f} GiB are free at {current.made}, {limits['disk_free_gib']} GiB are needed", "free some space"
         )
+
+
+@app.command()
+def demo() -> None:
+    """Start everything, load the sample register through Airflow, deploy the dashboard. Safe to run again."""
+    from infra import dashboards  # slow to import, and not needed by the other commands
+
+    up()
+    context = started_context()
+    before = demonstration.loaded_deliveries(context)
+    out.print(f"Delivering {demonstration.deliver_samples(context)} sample files, then running the pipeline in Airflow")
+    demonstration.run_pipeline(context, out)
+    out.print("Deploying the dashboard")
+    dashboards.deploy(context)
+    demonstration.summary(context, before, out)
+
+
+@app.command()
+def run() -> None:
+    """Run the pipeline now, for every delivery that waits in landing/inbox, and follow it to its end."""
+    context = started_context()
+    before = demonstration.loaded_deliveries(context)
+    demonstration.run_pipeline(context, out)
+    demonstration.summary(context, before, out)
+
+
+@app.command()
+def test(part: Annotated[str, typer.Argument(help="unit, or leave it out for everything")] = "all") -> None:
+    """Run the tests: unit tests alone (two minutes, no services), or all, on a stack of their own."""
+    if part not in ("unit", "all"):
+        raise Problem(f"there is no part {part}", "parts are unit and all", "choose one of them")
+    raise typer.Exit(testing.run(part, out))
 
 
 @app.command()

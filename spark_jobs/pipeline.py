@@ -18,13 +18,10 @@ from pyspark.sql import SparkSession
 from catalog.contract import Contract, load_contracts
 from catalog.derive import table_name
 from catalog.properties import Kind
-from infra import settings
-from infra.credentials import write_private
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
-from infra.services.spark import remote
-from spark_jobs import delta, publish, session
+from spark_jobs import dbt_runs, delta, publish, session
 from spark_jobs.ingest import land, load
 
 REFUSED = 3
@@ -70,36 +67,9 @@ def restore(spark: SparkSession, contracts: dict[str, Contract], released: list[
 
 def build_step(context: Context, ledger: Ledger, contracts: dict[str, Contract], run_id: str) -> None:
     """Build gold with dbt and note the candidate versions."""
-    from dbt.cli.main import dbtRunner  # slow to import, so only here
-
     _expect(ledger, run_id, "open", "built")
     identity = os.environ.get("LAKE_SPARK_SESSION") or session.session_id(run_id, "build")
-    os.environ.update(remote(context))
-    os.environ["SPARK_REMOTE"] += f"/;user_id=lake;session_id={identity}"
-    os.environ.update({"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"})
-    folder = context.settings.folder("conf/dbt")
-    write_private(
-        folder / "profiles.yml",
-        "lake:\n  target: lake\n  outputs:\n    lake: {type: spark, method: session, host: localhost, schema: gold_tables, threads: 1}\n",
-    )
-    project, work = str(settings.REPO / "dbt"), str(context.settings.folder("data/dbt"))
-    result = dbtRunner().invoke(
-        [
-            "build",
-            "--project-dir",
-            project,
-            "--profiles-dir",
-            str(folder),
-            "--target-path",
-            work,
-            "--log-path",
-            str(context.settings.folder("logs/dbt")),
-            "--exclude",
-            "test_type:unit",
-            "--no-use-colors",
-            "--no-version-check",
-        ]
-    )
+    result = dbt_runs.invoke(context, identity, "build", "--exclude", "test_type:unit")
     if not result.success:
         failed = [r.node.name for r in getattr(result.result, "results", []) if r.status not in ("success", "pass")]
         raise Problem(

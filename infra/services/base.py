@@ -58,7 +58,7 @@ class Service:
 def render(context: Context, service: str, template: str, **more: object) -> Path:
     """Render ``services/<service>/<template>.j2`` into the instance's configuration (mode 0600)."""
     folder = REPO / "infra" / "services" / service
-    environment = jinja2.Environment(  # noqa: S701 - configuration files, not HTML
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
     text = environment.get_template(f"{template}.j2").render(s=context.settings, secret=context.secrets, host=HOST, repo=REPO, **more)
