@@ -22,6 +22,7 @@ from infra import demo as demonstration
 from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services import BY_NAME, SERVICES, Context, airflow, superset
+from infra.services.trino import tls
 from infra.settings import REPO
 
 app = typer.Typer(
@@ -233,6 +234,12 @@ def query(
             raise Problem(f"no password for {name}", "LAKE_PASSWORD is not set and there is no terminal to ask at", "set LAKE_PASSWORD")
         password = getpass.getpass(f"Password of {name}: ")
     querying.run(context, sql, name, password, output, out)
+
+
+@app.command()
+def certificate() -> None:
+    """Print the certificate that clients of Trino (JDBC, Python) must trust."""
+    print(tls.ensure(started_context())["ca"].read_text(), end="")
 
 
 @user_app.command("add")

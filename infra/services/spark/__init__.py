@@ -19,7 +19,7 @@ def _render(context: Context) -> None:
 def _command(context: Context) -> Command:
     settings, conf = context.settings, context.conf("spark")
     jars = settings.site_packages / "pyspark" / "jars"
-    classpath = ":".join([str(conf), f"{jars}/*", *(str(j) for j in settings.delta_jars)])
+    classpath = ":".join([f"{jars}/*", *(str(j) for j in settings.delta_jars)])
     argv = [
         settings.java, f"-Xmx{settings.values['memory']['spark']}", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true",
         "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", *java_openings(),
