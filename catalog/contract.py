@@ -28,7 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from catalog.properties import ColumnProperties, FieldDefinition, Kind, Role, RuleProperties, Severity, TableProperties, UpdateCycle
 
-HOME = Path(__file__).parent
+HOME = Path(__file__).resolve().parent
 CONTRACTS = HOME / "contracts"
 FIELDS = HOME / "fields.yaml"
 

@@ -12,7 +12,7 @@ import yaml
 from catalog.contract import Contract, load_contracts
 from catalog.derive import dbt_model_yml, dbt_sources
 
-DBT = Path(__file__).parent.parent / "dbt"
+DBT = Path(__file__).resolve().parent.parent / "dbt"
 HEADING = "# Generated from catalog/contracts by `python -m catalog.dbt_files`; change the contract, not this file.\n"
 
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 import platform
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -475,7 +476,13 @@ def move_within_reach(repo: Path) -> Path:
 
 def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_passwd | None) -> None:
     """Replace this process by the command line, as the service user when run as root."""
-    instance = os.environ.get("LAKE_INSTANCE", "main")
+    instance = os.environ.get("LAKE_INSTANCE") or "main"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", instance):
+        raise Refusal(
+            f"the instance name {instance!r} is refused",
+            "it names a folder: small letters, digits and '-', beginning with a letter",
+            "set LAKE_INSTANCE to another name, or leave it out",
+        )
     state = installer.made / "instances" / instance
     state.mkdir(parents=True, exist_ok=True)
     environment = dict(

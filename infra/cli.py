@@ -77,7 +77,7 @@ def wait_healthy(context: Context, begin: float) -> None:
     limit = context.settings.values["limits"]["start_seconds"]
     said = time.monotonic()
     while waiting:
-        asked = health.conditions(context, waiting)
+        asked = health.conditions(context, waiting, measure=False)
         for condition in asked:
             if condition.healthy:
                 waiting.remove(condition.service)
@@ -138,8 +138,8 @@ def run() -> None:
     demonstration.summary(context, before, out)
 
 
-@app.command()
-def test(part: Annotated[str, typer.Argument(help="unit, or leave it out for everything")] = "all") -> None:
+@app.command("test")
+def run_tests(part: Annotated[str, typer.Argument(help="unit, or leave it out for everything")] = "all") -> None:
     """Run the tests: unit tests alone (two minutes, no services), or all, on a stack of their own."""
     if part not in ("unit", "all"):
         raise Problem(f"there is no part {part}", "parts are unit and all", "choose one of them")

@@ -73,7 +73,8 @@ def run_pipeline(context: Context, out: Console) -> str:
     pipeline = Pipeline(context)
     run_id = f"demo__{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
     pipeline.start(run_id)
-    begin, shown, said = time.monotonic(), {}, time.monotonic()
+    shown: dict[str, str] = {}
+    begin = said = time.monotonic()
     while True:
         state, tasks = pipeline.state(run_id), pipeline.tasks(run_id)
         for task, now in tasks.items():

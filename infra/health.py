@@ -45,11 +45,11 @@ def _in_background(context: Context, service: Service) -> Future[tuple[bool, str
     return future
 
 
-def conditions(context: Context, only: Iterable[str] | None = None) -> list[Condition]:
-    """Return the condition of the services (all, or ``only`` those named), asked in parallel."""
+def conditions(context: Context, only: Iterable[str] | None = None, measure: bool = True) -> list[Condition]:
+    """Return the condition of the services (all, or ``only`` those named), asked in parallel; ``measure`` their memory too."""
     states = supervision.states(context.settings)
     chosen = [s for s in SERVICES if only is None or s.name in set(only)]
-    owners = processes.find(context.settings.state)
+    owners = processes.find(context.settings.state) if measure else {}
     asked = {s.name: _in_background(context, s) for s in chosen if states.get(s.name, {}).get("statename") in ("RUNNING", "STARTING")}
     result = []
     for service in chosen:

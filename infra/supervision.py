@@ -37,11 +37,9 @@ def _configuration(context: Context) -> str:
         "[supervisord]", f"logfile={settings.folder('logs')}/supervisor.log", f"pidfile={run}/supervisord.pid", f"directory={run}", "umask=077", "minfds=4096", "nocleanup=true",
     ]  # fmt: skip
     for priority, service in enumerate(SERVICES, start=1):
-        # PostgreSQL's own children must not get the signal too: its master ends them in order.
-        group = "false" if service.name == "postgres" else "true"
         lines += [
             f"[program:{service.name}]", f"command={sys.executable} -P -m infra.run_service {service.name}", f"priority={priority}", "autostart=true", "autorestart=true",
-            "startsecs=3", "startretries=1000000", f"stopsignal={'INT' if service.name == 'postgres' else 'TERM'}", "stopwaitsecs=25", f"stopasgroup={group}", f"killasgroup={group}",
+            "startsecs=3", "startretries=1000000", f"stopsignal={'INT' if service.name == 'postgres' else 'TERM'}", "stopwaitsecs=25", "killasgroup=true",
             f"stdout_logfile={context.log(service.name)}", "stdout_logfile_maxbytes=20MB", "stdout_logfile_backups=3", "redirect_stderr=true",
         ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -119,9 +119,9 @@ def records(contract: Contract, text: str) -> tuple[list[str], Iterator[tuple[in
         raise Refused("文件是空的，没有表头。请确认导出是否完成。") from None
     bindings = header_bindings(contract)
     unknown = [name for name in header if name not in bindings]
-    missing = [name for name in required_headers(contract) if bindings[name] not in {bindings.get(h) for h in header}]
     columns = [bindings.get(name, "") for name in header]
-    twice = sorted({c for c in columns if c and columns.count(c) > 1})
+    missing = [contract.column(name).chinese for name in required_headers(contract) if name not in columns]
+    twice = [contract.column(name).chinese for name in sorted({c for c in columns if c and columns.count(c) > 1})]
     if unknown or missing or twice:
         parts = [f"不认识的列：{'、'.join(unknown)}"] if unknown else []
         parts += [f"缺少的列：{'、'.join(missing)}"] if missing else []

@@ -16,6 +16,12 @@ def _render(context: Context) -> None:
     shutil.copyfile(REPO / "infra" / "services" / "spark" / "log4j2.properties", context.conf("spark") / "log4j2.properties")
 
 
+def _prepare(context: Context) -> None:
+    """Empty the scratch folder: a killed server leaves its shuffle files there."""
+    shutil.rmtree(context.settings.folder("scratch"))
+    context.settings.folder("scratch")
+
+
 def _command(context: Context) -> Command:
     settings, conf = context.settings, context.conf("spark")
     jars = settings.site_packages / "pyspark" / "jars"
@@ -62,4 +68,4 @@ def _health(context: Context) -> str:
         session.stop()
 
 
-SERVICE = Service("spark", "Spark Connect 4.2 with Delta 4.4", ("metastore",), "spark", _command, _health, _render)
+SERVICE = Service("spark", "Spark Connect 4.2 with Delta 4.4", ("metastore",), "spark", _command, _health, _render, _prepare)
