@@ -289,7 +289,7 @@ class Installer:
                 mirror = f' root="{root}"' if root else ""
                 settings.write_text(
                     f'<ivysettings><settings defaultResolver="maven"/><caches defaultCacheDir="{ivy}"/>'
-                    f'<resolvers><ibiblio name="maven" m2compatible="true"{mirror}/></resolvers></ivysettings>'
+                    f'<resolvers><ibiblio name="maven" m2compatible="true" usepoms="false"{mirror}/></resolvers></ivysettings>'
                 )
                 argv = [
                     java,

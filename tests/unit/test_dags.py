@@ -1,0 +1,33 @@
+"""DAG files are thin: what runs after what, by one operator, with nothing of a run's free text in a command."""
+
+import ast
+import re
+
+import pytest
+
+from infra.settings import REPO
+
+DAGS = sorted((REPO / "dags").glob("*.py"))
+ALLOWED = {"pendulum", "airflow.sdk", "infra.orchestration.operator"}
+TEMPLATE = re.compile(r"\{\{\s*(run_id|params\.[a-z_]+)\s*\}\}")
+
+
+def test_there_are_dags():
+    assert DAGS
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda p: p.name)
+def test_a_dag_imports_nothing_but_airflow_and_the_operator(path):
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+    assert modules <= ALLOWED
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda p: p.name)
+def test_only_the_run_s_id_and_checked_params_reach_an_argument_list(path):
+    texts = [n.value for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    assert [t for t in texts if "{{" in t and not TEMPLATE.fullmatch(t)] == []
