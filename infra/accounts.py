@@ -45,7 +45,8 @@ ROLES = {
     "leader": Role("领导", ("Gamma", "lake_reader"), None),
     "steward": Role("数据管理员", ("Alpha", "sql_lab", "lake_reader"), "Viewer"),
     "supervisor": Role("监管业务人员", ("Gamma", "lake_reader"), None),
-    "district": Role("区局人员", ("Gamma", "lake_reader"), None),
+    # Reads nothing until views have row filters by district.
+    "district": Role("区局人员", ("Gamma",), None),
     "operator": Role("运维", ("Admin",), "Admin"),
 }
 FIRST_USERS = {"analyst": "analyst", "leader": "leader", "steward": "steward", "operator": "operator"}

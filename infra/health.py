@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra import processes, supervision
 from infra.services import SERVICES
@@ -31,6 +32,15 @@ class Condition:
     port: int | None
 
 
+def _became(pid: int) -> bool:
+    """Whether the process lives and is the service already, not the wrapper that still prepares it."""
+    try:
+        program = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return bool(program) and b"infra.run_service" not in program
+
+
 def _ask(context: Context, service: Service) -> tuple[bool, str]:
     try:
         return True, service.health(context)
@@ -50,11 +60,12 @@ def conditions(context: Context, only: Iterable[str] | None = None, measure: boo
     states = supervision.states(context.settings)
     chosen = [s for s in SERVICES if only is None or s.name in set(only)]
     owners = processes.find(context.settings.state) if measure else {}
-    asked = {s.name: _in_background(context, s) for s in chosen if states.get(s.name, {}).get("statename") in ("RUNNING", "STARTING")}
+    live = {s.name for s in chosen if states.get(s.name, {}).get("statename") in ("RUNNING", "STARTING")}
+    asked = {s.name: _in_background(context, s) for s in chosen if s.name in live and _became(states[s.name]["pid"])}
     result = []
     for service in chosen:
         info = states.get(service.name)
-        healthy, says = False, "the supervisor is not running" if not states else "not running"
+        healthy, says = False, "the supervisor is not running" if not states else "being prepared" if service.name in live else "not running"
         if service.name in asked:
             try:
                 healthy, says = asked[service.name].result(timeout=SECONDS)

@@ -34,7 +34,7 @@ def run(context: Context, sql: str, user: str, password: str, output: str, conso
         raise Problem(
             "the statement is refused", f"{error.message} [{error.error_name}]", "correct the statement, or ask the operator for the right"
         ) from error
-    except trino.exceptions.Error as error:
+    except (trino.exceptions.Error, trino.exceptions.HttpError) as error:
         why = str(error)
         raise Problem(
             "Trino did not answer the statement",

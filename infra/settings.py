@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.problems import Problem
+
 HOST = "127.0.0.1"
 REPO = Path(os.environ.get("LAKE_REPO") or Path(__file__).resolve().parents[1])
+
+
+_KIND = {dict: "section", str: "text", int: "whole number", float: "number", bool: "truth value"}
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str, Any]:
@@ -18,6 +23,8 @@ def _merge(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str, 
     for key, value in over.items():
         if key not in base:
             raise ValueError(f"{where}: unknown setting {key!r}; known: {', '.join(sorted(base))}")
+        if type(value) is not type(base[key]):
+            raise ValueError(f"{where}: {key} is a {_KIND[type(base[key])]}, not {value!r}")
         merged[key] = _merge(base[key], value, f"{where}: {key}") if isinstance(value, dict) else value
     return merged
 
@@ -96,11 +103,16 @@ def load(instance: str | None = None) -> Settings:
     """Return the settings of ``instance`` (default: ``$LAKE_INSTANCE`` or ``main``).
 
     Raises:
-        ValueError: an override names a setting that does not exist.
+        Problem: an override can't be read, names a setting that does not exist or has a value of another kind.
     """
     name = instance or os.environ.get("LAKE_INSTANCE") or "main"
     values = tomllib.loads((REPO / "infra" / "settings.toml").read_text())
     override = REPO / ".lake" / "instances" / name / "settings.toml"
     if override.exists():
-        values = _merge(values, tomllib.loads(override.read_text()), str(override))
+        try:
+            values = _merge(values, tomllib.loads(override.read_text()), str(override))
+        except ValueError as error:
+            raise Problem(
+                f"the settings in {override} are refused", str(error), "correct that file; infra/settings.toml lists every setting"
+            ) from error
     return Settings(name, values)

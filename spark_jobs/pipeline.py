@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from catalog.contract import Contract, load_contracts
 from catalog.derive import table_name
 from catalog.properties import Kind
+from infra import dashboards
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
@@ -116,7 +117,10 @@ def make_visible(context: Context, ledger: Ledger, contracts: dict[str, Contract
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     publish.project_ledger(spark, ledger, contracts)
     release = ledger.current_release()
-    publish.replay_views(context, contracts, release, ledger.release_tables(release) if release else [])
+    tables = ledger.release_tables(release) if release else []
+    publish.replay_views(context, contracts, release, tables)
+    # Dashboards keep answers for a day; those of an older release must go.
+    dashboards.forget_cached(context, [t.table_name.replace("_tables.", ".") for t in tables])
 
 
 def _expect(ledger: Ledger, run_id: str, *states: str) -> None:

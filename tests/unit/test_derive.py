@@ -17,7 +17,7 @@ from catalog.derive import (
     view_comments,
 )
 
-ROLES = ["analyst", "leader", "steward", "operator", "publisher"]
+ROLES = ["analyst", "leader", "steward", "supervisor", "operator", "publisher"]
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,15 @@ def _prepare_database(context: Context) -> None:
     marker.write_text(version)
 
 
-def _heartbeat(context: Context, job_type: str) -> str:
-    """The newest heartbeat of a job, from the database: a process that hangs alive has an old one."""
+def _heartbeat(context: Context, service: str, job_type: str) -> str:
+    """The newest heartbeat of the job that the running process made: one that hangs alive has an old one, a dead one's doesn't count."""
+    from infra import supervision  # it needs the list of services
+
+    started = supervision.states(context.settings)[service]["start"]
     with connect(context, "airflow") as connection:
-        row = connection.execute("SELECT max(latest_heartbeat) FROM job WHERE job_type = %s AND state = 'running'", (job_type,)).fetchone()
+        row = connection.execute(
+            "SELECT max(latest_heartbeat) FROM job WHERE job_type = %s AND state = 'running' AND start_date >= to_timestamp(%s)", (job_type, started)
+        ).fetchone()
     if not row or row[0] is None:
         raise RuntimeError("no heartbeat yet")
     age = (dt.datetime.now(dt.UTC) - row[0]).total_seconds()
@@ -71,11 +76,11 @@ def _heartbeat(context: Context, job_type: str) -> str:
 
 
 def _scheduler_health(context: Context) -> str:
-    return _heartbeat(context, "SchedulerJob")
+    return _heartbeat(context, "airflow-scheduler", "SchedulerJob")
 
 
 def _processor_health(context: Context) -> str:
-    beat = _heartbeat(context, "DagProcessorJob")
+    beat = _heartbeat(context, "airflow-dag-processor", "DagProcessorJob")
     with connect(context, "airflow") as connection:
         errors = connection.execute("SELECT filename, stacktrace FROM import_error").fetchall()
         row = connection.execute("SELECT count(*), max(last_parsed_time) FROM dag WHERE NOT is_stale").fetchone()

@@ -27,7 +27,7 @@ def main() -> None:
                     raise SystemExit(f"{wanted['name']} could not be added")
             elif wanted["password"] is not None:
                 manager.reset_password(user.id, wanted["password"])
-            user.active, user.roles = wanted["active"], roles
+            user.first_name, user.active, user.roles = wanted["title"], wanted["active"], roles
             manager.update_user(user)
 
 

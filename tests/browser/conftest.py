@@ -1,0 +1,91 @@
+"""The instance to look at, and a browser to look with.
+
+Normally the instance is the demonstrated stack. ``LAKE_BROWSER_INSTANCE=main`` looks at a running one instead, while
+dashboards are being made. As root the browser and a Chinese font are installed when they are missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from infra import credentials, dashboards, settings
+from infra.services import superset
+from infra.services import trino as trino_service
+from infra.services.base import Context
+
+CHROMIUM = "/usr/bin/chromium"
+FONT = "Noto Sans CJK SC"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Place:
+    """What the tests of dashboards need of an instance."""
+
+    def __init__(self, context: Context, passwords: dict[str, str]) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.passwords = passwords
+        self.base = f"http://localhost:{context.settings.port('superset')}"
+
+    def client(self, user: str) -> superset.Client:
+        return superset.Client(self.context, user, self.passwords[user])
+
+    def ask(self, user: str, sql: str) -> list[Any]:
+        return trino_service.connect(self.context, user, self.passwords[user]).cursor().execute(sql).fetchall()
+
+
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest) -> Place:
+    """The instance, with the dashboards deployed."""
+    name = os.environ.get("LAKE_BROWSER_INSTANCE")
+    if name:
+        current = settings.load(name)
+        found = Place(
+            Context(current, credentials.load(current)),
+            json.loads((current.folder("secrets") / "initial-passwords.json").read_text()),
+        )
+    else:
+        stack = request.getfixturevalue("demonstrated")
+        found = Place(stack.context, {user: stack.password(user) for user in ("analyst", "leader", "steward", "operator")})
+    dashboards.deploy(found.context)
+    return found
+
+
+def _missing() -> list[str]:
+    fonts = subprocess.run(["fc-list", ":lang=zh-cn", "family"], capture_output=True, text=True).stdout if shutil.which("fc-list") else ""
+    return [package for package, there in (("chromium", Path(CHROMIUM).exists()), ("fonts-noto-cjk", FONT in fonts)) if not there]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    missing = _missing()
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for argv in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "-y", "--no-install-recommends", "fontconfig", *missing]):
+            subprocess.run(argv, env=quiet, stdout=subprocess.DEVNULL, check=False, timeout=500)
+        missing = _missing()
+    if missing:
+        pytest.skip(f"the browser part was NOT run: {' and '.join(missing)} missing; run as root once, or apt-get install them")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield started
+        finally:
+            started.close()
