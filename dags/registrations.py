@@ -11,9 +11,8 @@ with DAG(
     dag_id="registrations",
     dag_display_name="商事登记",
     description="商事登记数据：落地入湖 → 主题加工 → 质量关口 → 发布",
-    # A fresh installation waits for its first morning, or for somebody to start a run.
+    # Without a start date: with one, a fresh installation would run at once for the morning that has passed.
     schedule=CronTriggerTimetable("0 6 * * *", timezone="Asia/Shanghai", run_immediately=False),
-    start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Shanghai"),
     catchup=False,
     is_paused_upon_creation=False,
     default_args={"retries": 2, "retry_delay": pendulum.duration(seconds=10)},

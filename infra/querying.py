@@ -34,6 +34,8 @@ def run(context: Context, sql: str, user: str, password: str, output: str, conso
         raise Problem(
             "the statement is refused", f"{error.message} [{error.error_name}]", "correct the statement, or ask the operator for the right"
         ) from error
+    except (trino.exceptions.TrinoConnectionError, OSError) as error:
+        raise Problem("Trino can't be reached", str(error).splitlines()[0][:200], "check ./lake status; start with ./lake up") from error
     except (trino.exceptions.Error, trino.exceptions.HttpError) as error:
         why = str(error)
         raise Problem(
@@ -41,8 +43,6 @@ def run(context: Context, sql: str, user: str, password: str, output: str, conso
             "the name or the password is wrong" if "401" in why else why,
             "check the account with ./lake user list and the service with ./lake status",
         ) from error
-    except OSError as error:
-        raise Problem("Trino can't be reached", str(error).splitlines()[0][:200], "check ./lake status; start with ./lake up") from error
     names = [column[0] for column in cursor.description or []]
     if output == "json":
         for row in rows:

@@ -24,7 +24,7 @@ import pytest
 import requests
 import trino
 
-from infra import credentials, processes, settings
+from infra import credentials, processes, settings, supervision
 from infra.accounts import FIRST_USERS, generate_password
 from infra.services import postgres, spark
 from infra.services import trino as trino_service
@@ -178,8 +178,17 @@ class Stack(Instance):
         return password
 
     def end(self) -> None:
+        """Stop it, and check that stopping leaves nothing behind and may be said twice."""
         if not KEEP:
-            self.lake("down", check=False)
+            first = self.lake("down", check=False)
+            left = {"processes": self.processes(), "listeners": self.listeners()}
+            second = self.lake("down", check=False)
+            assert (first.returncode, left) == (0, {"processes": {}, "listeners": {}}), first
+            assert (second.returncode, second.stdout) == (0, "Stopping the services\nNothing was running.\n"), second
+
+    def pids(self) -> dict[str, int]:
+        """The main process of each service, as the supervisor knows it."""
+        return {name: info["pid"] for name, info in supervision.states(self.settings).items()}
 
     def password(self, user: str) -> str:
         """The password of a person whom the first start made, also after a test changed it."""

@@ -1,13 +1,9 @@
-"""The whole stack: started and stopped twice, and stopped as a machine stops: everything at once."""
+"""The whole stack: started twice, and stopped as a machine stops: everything at once. How ``down`` ends, the fixture checks."""
 
 import contextlib
 import os
 import signal
 import uuid
-
-
-def pids(stack):
-    return {name: condition["pid"] for name, condition in stack.status()[1].items()}
 
 
 def kill_everything(stack):
@@ -19,14 +15,14 @@ def kill_everything(stack):
 
 
 def test_up_on_a_running_stack_changes_nothing(stack):
-    before = pids(stack)
+    before = stack.pids()
     said = stack.lake("up").stdout
     assert "All 8 services are healthy" in said
     assert "Starting" not in said
-    assert pids(stack) == before
+    assert stack.pids() == before
 
 
-def test_after_everything_was_killed_at_once_up_brings_all_back_and_nothing_is_lost(stack, eventually):
+def test_after_everything_was_killed_at_once_up_brings_all_back_and_nothing_is_lost(stack, eventually, three_lines):
     mark = uuid.uuid4().hex
     with stack.spark() as session:
         session.sql("CREATE SCHEMA IF NOT EXISTS probe")
@@ -39,7 +35,10 @@ def test_after_everything_was_killed_at_once_up_brings_all_back_and_nothing_is_l
     eventually(lambda: not stack.processes(), 10, "the end of all processes")
     code, told = stack.status()
     assert code == 1
-    assert not any(condition["healthy"] for condition in told.values())
+    assert {(c["healthy"], c["pid"], c["says"]) for c in told.values()} == {(False, 0, "the supervisor is not running")}
+    refused = stack.lake("query", "SELECT 1", "-u", "analyst", check=False, env={"LAKE_PASSWORD": stack.password("analyst")})
+    assert "can't be reached" in three_lines(refused)
+    assert stack.lake("down").stdout.endswith("Nothing was running.\n")
 
     stack.lake("up")
     code, told = stack.status()
@@ -51,20 +50,3 @@ def test_after_everything_was_killed_at_once_up_brings_all_back_and_nothing_is_l
         assert session.sql(f"SELECT count(*) FROM probe.kept WHERE mark = '{mark}'").collect()[0][0] == 1
         session.sql("DROP SCHEMA probe CASCADE")
     assert stack.lets_in("operator", stack.password("operator")) == {"superset": True, "airflow": True, "trino": True}
-
-
-def test_down_stops_everything_and_may_be_said_twice(stack, three_lines):
-    assert stack.lake("down").stdout.endswith("Stopped.\n")
-    try:
-        assert stack.processes() == {}
-        assert stack.listeners() == {}
-        assert stack.lake("down").stdout.endswith("Nothing was running.\n")
-        code, told = stack.status()
-        assert code == 1
-        assert {(c["healthy"], c["pid"], c["says"]) for c in told.values()} == {(False, 0, "the supervisor is not running")}
-        password = {"LAKE_PASSWORD": stack.password("analyst")}
-        refused = stack.lake("query", "SELECT 1", "-u", "analyst", check=False, env=password, timeout=60)
-        assert "can't be reached" in three_lines(refused)
-    finally:
-        stack.lake("up")
-    assert stack.status()[0] == 0
