@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 from rich.console import Console
@@ -17,6 +18,7 @@ CHECKS = (
     ("types", ["mypy", "--cache-dir", os.devnull]),
 )
 UNIT = ["tests/unit"]
+SILENCE_SECONDS = 8
 REST = ["tests/security", "tests/runtime", "tests/pipeline", "tests/browser"]
 
 
@@ -32,6 +34,30 @@ def run(part: str, out: Console) -> int:
             out.print(f"✗ {title}: see above", style="red")
             return 1
     pytest = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "--durations=10"]
-    code = subprocess.run([*pytest, *UNIT, *(REST if part == "all" else [])], cwd=REPO, env=environment).returncode
+    # Unit tests are many and quick; of the others each is worth a line.
+    code = _shown([*pytest, "-q", *UNIT], environment)
+    if code == 0 and part == "all":
+        code = _shown([*pytest, "-v", *REST], environment)
     out.print(f"{'✓ passed' if code == 0 else '✗ failed'} after {time.monotonic() - begin:.0f} s", style="green" if code == 0 else "red")
     return code
+
+
+def _shown(argv: list[str], environment: dict[str, str]) -> int:
+    """Run a program, passing on what it prints; when it is silent for long, say that it still runs."""
+    process = subprocess.Popen(argv, cwd=REPO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert process.stdout
+    begin = last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        while process.poll() is None:
+            time.sleep(1)
+            if time.monotonic() - last > SILENCE_SECONDS:
+                last = time.monotonic()
+                print(f"  … {last - begin:.0f} s", flush=True)
+
+    threading.Thread(target=beat, daemon=True).start()
+    for line in process.stdout:
+        last = time.monotonic()
+        print(line, end="", flush=True)
+    return process.wait()

@@ -20,7 +20,7 @@ REGISTRIES = [
     )
 ]  # fmt: skip
 FORBIDDEN = {
-    "a registry's address": re.compile("|".join(re.escape(host) for host in REGISTRIES) + r"|index-url[ =]+http|<root>http|trusted-" + "host"),
+    "a registry's address": re.compile("|".join(re.escape(host) for host in REGISTRIES) + r"|index-url[ =]+http|<ro" + r"ot>http|trusted-" + "host"),
     "a machine's path": re.compile(r"(?<![\w.~$}])/(?:" + "|".join(("work", "root", "home/[a-z]+", "Users/[A-Za-z]+")) + r")/"),
     "a private address": re.compile(r"(?<![\d.])(?:10\.\d{1,3}|192\." + r"168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}(?![\d.])"),
 }
