@@ -40,8 +40,9 @@ HEAPS = {"metastore": "256m", "spark": "2g", "trino": "1800m"}
 class Instance:
     """One instance of the lake, driven from outside through ``./lake``."""
 
-    def __init__(self, name: str, port_offset: int) -> None:
+    def __init__(self, name: str, port_offset: int, **limits: int) -> None:
         self.name = name
+        self.limits = limits
         self.state = REPO / ".lake" / "instances" / name
         defaults = settings.tomllib.loads((REPO / "infra" / "settings.toml").read_text())
         self.ports = {service: port + port_offset for service, port in defaults["ports"].items()}
@@ -66,8 +67,9 @@ class Instance:
     # ---- state --------------------------------------------------------------------------------
 
     def write_settings(self, **sections: dict[str, Any]) -> None:
-        """Write this instance's overrides: its ports, and ``sections`` on top."""
-        values = {"ports": self.ports, "memory": HEAPS, **sections}
+        """Write this instance's overrides: its ports and limits, and ``sections`` on top."""
+        values = {"ports": self.ports, "memory": HEAPS, "limits": self.limits}
+        values |= {section: values.get(section, {}) | keys for section, keys in sections.items()}
         lines = [line for section, keys in values.items() for line in (f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in keys.items()))]
         self.state.mkdir(parents=True, exist_ok=True)
         path = self.state / "settings.toml"
@@ -155,15 +157,15 @@ class Instance:
 class Stack(Instance):
     """The running stack."""
 
-    def __init__(self, name: str, port_offset: int) -> None:
-        super().__init__(name, port_offset)
+    def __init__(self, name: str, port_offset: int, **limits: int) -> None:
+        super().__init__(name, port_offset, **limits)
         self.passwords: dict[str, str] = {}
 
     def start(self) -> None:
         if not KEEP:
             self.remove()
         if not (self.state / "settings.toml").exists():
-            self.write_settings(limits={"memory_available_gib": 5})
+            self.write_settings()
         self.lake("up")
         first = self.state / "secrets" / "initial-passwords.json"
         self.passwords = json.loads(first.read_text())
@@ -273,7 +275,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    running_stack = Stack("test", 1000)
+    running_stack = Stack("test", 1000, memory_available_gib=5)
     try:
         running_stack.start()
         yield running_stack
@@ -291,9 +293,9 @@ def demonstrated(stack: Stack) -> Stack:
 @pytest.fixture
 def spare() -> Iterator[Instance]:
     """An instance that nobody started, for what must be refused; it leaves nothing behind."""
-    instance = Instance("test-spare", 2000)
+    instance = Instance("test-spare", 2000, memory_available_gib=0, disk_free_gib=0, start_seconds=10)
     instance.remove()
-    instance.write_settings(limits={"memory_available_gib": 0, "disk_free_gib": 0})
+    instance.write_settings()
     try:
         yield instance
     finally:
