@@ -94,9 +94,11 @@ def test_a_delivery_that_breaks_its_contract_is_refused_alone(published):
 def test_lake_query_speaks_every_format(published):
     sql = "SELECT sum(subjects) AS subjects FROM lake.gold.mart_registrations_yearly"
     total = published.ask("analyst", sql)[0][0]
-    assert json.loads(published.lake("query", sql, "--format", "json").stdout) == {"subjects": total}
-    assert published.lake("query", sql, "--format", "csv").stdout.splitlines() == ["subjects", str(total)]
-    assert str(total) in published.lake("query", sql, "--user", "leader").stdout
+    analyst = {"LAKE_USER": "analyst", "LAKE_PASSWORD": published.password("analyst")}
+    assert json.loads(published.lake("query", sql, "--format", "json", env=analyst).stdout) == {"subjects": total}
+    assert published.lake("query", sql, "--format", "csv", env=analyst).stdout.splitlines() == ["subjects", str(total)]
+    as_leader = published.lake("query", sql, "--user", "leader", env={"LAKE_PASSWORD": published.password("leader")})
+    assert str(total) in as_leader.stdout
 
 
 def test_the_readme_s_python_example_works(published, tmp_path):
