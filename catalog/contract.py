@@ -23,7 +23,7 @@ from typing import Any, TypeVar, get_args
 import open_data_contract_standard
 import yaml
 from jsonschema import validators
-from open_data_contract_standard.model import CustomProperty, DataQuality, OpenDataContractStandard, SchemaObject, SchemaProperty
+from open_data_contract_standard.model import CustomProperty, DataQuality, EnumValue, OpenDataContractStandard, SchemaObject, SchemaProperty
 from pydantic import BaseModel, ValidationError
 
 from catalog.properties import ColumnProperties, FieldDefinition, Kind, Role, RuleProperties, Severity, TableProperties, UpdateCycle
@@ -35,7 +35,7 @@ FIELDS = HOME / "fields.yaml"
 LAYERS = ("bronze", "silver", "gold", "ops")
 KINDS_OF_LAYER = {
     "bronze": {Kind.FEED},
-    "silver": {Kind.REFERENCE, Kind.FACT},
+    "silver": {Kind.REFERENCE, Kind.FACT, Kind.DERIVED},
     "gold": {Kind.MART},
     "ops": {Kind.PROJECTION},
 }
@@ -43,11 +43,21 @@ KINDS_OF_LAYER = {
 RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
     Kind.FEED: (("delivery_id", True, 1), ("row_number", True, 2), ("arrived_at", True, 0), ("raw_line", False, 0)),
     Kind.REFERENCE: (),
-    Kind.FACT: (("subject_id", True, 0), ("effective_from", True, 0), ("known_at", True, 0)),
+    Kind.FACT: (
+        ("subject_id", True, 0),
+        ("effective_from", True, 0),
+        ("known_at", True, 0),
+        ("delivery_id", True, 1),
+        ("row_number", True, 2),
+        ("value_kind", True, 0),
+    ),
+    Kind.DERIVED: (),
+    Kind.QUARANTINE: (),
     Kind.MART: (("as_of", True, 0), ("value_kind", True, 0)),
     Kind.PROJECTION: (),
 }
 RELEASE_COLUMN = "release_id"  # added by every published view
+REASONS_COLUMN = "reasons"  # added by the quarantine of a feed
 
 # From lax to strict; a contract may move a column to the right of its dictionary entry, never to the left.
 STRICTNESS = ("一般", "商业秘密", "个人信息", "敏感个人信息")
@@ -66,7 +76,7 @@ LOGICAL_TYPES = {
 ARGUMENTS = {
     "nullValues": set[str](),
     "missingValues": {"missingValues"},
-    "invalidValues": {"pattern", "validValues"},
+    "invalidValues": {"pattern", "validValues", "check"},  # check: a function named in spark_jobs.refine.rules.CHECKS, for a feed
     "duplicateValues": {"properties"},
     "rowCount": set[str](),
 }
@@ -149,9 +159,11 @@ class Contract:
     sharing_condition: str | None
     readers: tuple[str, ...]
     inputs: tuple[str, ...]
+    file_name_date: str | None  # feed: pattern of the business date in a file's name
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     release_column: Column  # what the published view adds
+    reasons_column: Column  # what the quarantine of a feed adds
 
     @property
     def id(self) -> str:
@@ -213,7 +225,7 @@ def load_fields(path: Path = FIELDS) -> dict[str, FieldDefinition]:
             fields[name] = FieldDefinition.model_validate(entry)
         except ValidationError as error:
             problems += [f"{path.name}: {name}: {text}" for text in _validation_problems(error)]
-    for name in sorted({name for columns in RESERVED.values() for name, _, _ in columns} | {RELEASE_COLUMN}):
+    for name in sorted({name for columns in RESERVED.values() for name, _, _ in columns} | {RELEASE_COLUMN, REASONS_COLUMN}):
         if name not in raw:
             problems.append(f"{path.name}: {name}: the reserved column has no entry; add one")
     if problems:
@@ -294,6 +306,10 @@ class _Reader:
         declared = [column for column in (self._column(p) for p in table.properties or []) if column]
         columns = self._with_reserved(custom.kind, declared)
         rules = [*self._rules(table, columns), *([] if custom.kind is Kind.FEED else _implied_rules(name, columns))]
+        if custom.kind is not Kind.FEED:
+            for rule in rules:
+                if "check" in rule.arguments:
+                    self.problem(f"quality {rule.id}", "a named check judges the rows of a feed as they are refined; use pattern or validValues here")
         self._check_columns(custom.kind, columns)
         for rule_id in sorted({rule.id for rule in rules if [r.id for r in rules].count(rule.id) > 1}):
             self.problem(f"quality {rule_id}", "the rule id is used twice; choose another")
@@ -318,9 +334,11 @@ class _Reader:
             sharing_condition=custom.sharingCondition,
             readers=readers,
             inputs=tuple(custom.inputs),
+            file_name_date=custom.fileNameDate,
             columns=tuple(columns),
             rules=tuple(rules),
             release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),
+            reasons_column=reserved_column(REASONS_COLUMN, self.fields, required=True),
         )
 
     def _custom(self, model: type[Custom], properties: list[CustomProperty] | None, place: str) -> Custom | None:
@@ -463,6 +481,8 @@ class _Reader:
             self.problem(place, f"state exactly one of {', '.join(OPERATORS)}")
         if metric == "invalidValues" and not arguments and not any(c.name == column and c.allowed for c in columns):
             self.problem(place, "neither pattern nor validValues nor allowed values of the field say what is valid; add one")
+        if "check" in arguments and len(arguments) > 1:
+            self.problem(place, "a check says by itself what is valid; remove pattern and validValues, or the check")
         if "pattern" in arguments:
             try:
                 re.compile(arguments["pattern"])
@@ -569,6 +589,15 @@ def resolved(contract: Contract) -> OpenDataContractStandard:
         prop.required = column.required
         if column.key:
             prop.primaryKey, prop.primaryKeyPosition = True, column.key
+        if column.allowed and not prop.enum:
+            prop.enum = [EnumValue(value=value, label=label) for value, label in column.allowed]
+        if column.element:
+            prop.customProperties = [*(prop.customProperties or []), CustomProperty(property="element", value=column.element)]
+        for quality in prop.quality or []:
+            if "check" in (quality.arguments or {}):  # no metric of the standard says it; its text remains
+                quality.type, quality.metric, quality.arguments, quality.mustBe = "text", None, None, None
+            elif quality.metric == "invalidValues" and not quality.arguments:
+                quality.arguments = {"validValues": [value for value, _ in column.allowed]}
         properties.append(prop)
     odcs.schema_[0].properties = properties
     return odcs

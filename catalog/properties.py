@@ -3,6 +3,7 @@
 Every customProperties block of a contract is read into one of these models; a key that is not declared here is refused.
 """
 
+import re
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -15,6 +16,8 @@ class Kind(StrEnum):
     FEED = "feed"  # a source's rows as they arrive (bronze only)
     REFERENCE = "reference"  # a code list
     FACT = "fact"  # typed facts about subjects, with business and knowledge time
+    DERIVED = "derived"  # computed from facts; declares all its columns
+    QUARANTINE = "quarantine"  # rows of a feed that were set aside; never declared, follows from the feed
     MART = "mart"  # an analysis table
     PROJECTION = "projection"  # a copy of the ledger for SQL and dashboards
 
@@ -42,12 +45,27 @@ class TableProperties(Strict):
     supplyingDepartment: str = Field(min_length=1)
     sharing: Sharing
     sharingCondition: str | None = None  # the condition of 有条件共享, the legal basis of 不予共享
+    fileNameDate: str | None = None  # feed: where a file's name says its business date, a pattern with groups y, m, d
     inputs: list[str] = []  # lineage: ids of the contracts that this table is made from
 
     @model_validator(mode="after")
     def _condition_where_sharing_is_limited(self) -> Self:
         if (self.sharing == "无条件共享") != (self.sharingCondition is None):
             raise ValueError("sharingCondition is stated exactly where sharing is not 无条件共享")
+        return self
+
+    @model_validator(mode="after")
+    def _date_in_the_file_names_of_a_feed(self) -> Self:
+        if self.fileNameDate is None:
+            return self
+        if self.kind is not Kind.FEED:
+            raise ValueError("fileNameDate belongs to a feed; remove it")
+        try:
+            groups = set(re.compile(self.fileNameDate).groupindex)
+        except re.error as error:
+            raise ValueError(f"fileNameDate is no regular expression ({error}); correct it") from error
+        if groups != {"y", "m", "d"}:
+            raise ValueError("fileNameDate needs exactly the named groups y, m and d")
         return self
 
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import great_expectations.expectations as gxe
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from catalog.contract import Contract, Rule
 
-# A mart that loses more than this share of its total against the current release is not published.
+# A table that loses more than this share of its rows against the current release is not published.
 LARGEST_LOSS = 0.10
+# Nor facts of which so much less can be placed than before: a changed form of addresses, say.
+LARGEST_DROP = 0.10
+FEWEST_ROWS = 500
 
 
 def from_contract(contract: Contract) -> list[Any]:
@@ -50,16 +55,41 @@ def _expectation(contract: Contract, rule: Rule) -> Any:
     raise untranslated
 
 
-def against_history(total_column: str | None, current_total: int | None) -> list[Any]:
-    """Return the expectation that a mart's total did not collapse against the current release (none at the first)."""
-    if total_column is None or not current_total:
-        return []
-    least = round(current_total * (1 - LARGEST_LOSS))
-    meta = {"rule": f"{total_column}_not_lost", "description": f"与当前发布相比，合计不应减少一成以上（当前 {current_total}）", "dimension": "准确性"}
-    return [gxe.ExpectColumnSumToBeBetween(column=total_column, min_value=least, meta=meta)]
+def row_count(rule: str, rows: int, description: str) -> list[Any]:
+    """Exactly ``rows`` rows: counted elsewhere, or 0 where the rows are those that break a reference."""
+    return [gxe.ExpectTableRowCountToEqual(value=rows, meta=_meta(rule, description, "一致性"))]
 
 
-def conservation(total_column: str, counted: int) -> list[Any]:
-    """Return the expectation that a mart's total equals what was counted independently in its source."""
-    meta = {"rule": f"{total_column}_conserved", "description": f"合计应等于来源中的主体数（{counted}），不多不少", "dimension": "一致性"}
+def unique(columns: list[str], rule: str, description: str) -> list[Any]:
+    """No two rows agree in ``columns``."""
+    return [gxe.ExpectCompoundColumnsToBeUnique(column_list=columns, meta=_meta(rule, description, "一致性"))]
+
+
+def conservation(total_column: str, counted: int, description: str) -> list[Any]:
+    """The sum of a mart's column equals what was counted independently in its source."""
+    meta = _meta(f"{total_column}_conserved", f"{description}（{counted}），不多不少", "一致性")
+    if counted == 0:  # a sum over no rows is no number
+        return [gxe.ExpectTableRowCountToEqual(value=0, meta=meta)]
     return [gxe.ExpectColumnSumToBeBetween(column=total_column, min_value=counted, max_value=counted, meta=meta)]
+
+
+def not_lost(before: int) -> list[Any]:
+    """The rows did not collapse against the release that readers see now."""
+    least = round(before * (1 - LARGEST_LOSS))
+    return [
+        gxe.ExpectTableRowCountToBeBetween(min_value=least, meta=_meta("rows_not_lost", f"与当前发布相比不应减少一成以上（当前 {before}）", "准确性"))
+    ]
+
+
+def share_kept(column: str, before: DataFrame, what: str) -> list[Any]:
+    """The share of rows with a value did not fall by more than LARGEST_DROP against the release; too few rows say nothing."""
+    rows, filled = before.agg(F.count("*"), F.count(column)).collect()[0]
+    if rows < FEWEST_ROWS:
+        return []
+    least = max(0.0, filled / rows - LARGEST_DROP)
+    meta = _meta(f"{column}_share_kept", f"与当前发布相比，{what}不应下降 {LARGEST_DROP:.0%} 以上（当前 {filled / rows:.1%}）", "准确性")
+    return [gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(column=column, min_value=least, meta=meta)]
+
+
+def _meta(rule: str, description: str, dimension: str) -> dict[str, str]:
+    return {"rule": rule, "description": description, "dimension": dimension}

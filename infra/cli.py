@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from infra import accounts, credentials, health, settings, supervision, testing
-from infra import demo as demonstration
 from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services import BY_NAME, SERVICES, Context, airflow, superset
@@ -65,9 +65,10 @@ def replay_views(context: Context) -> None:
         release = ledger.current_release()
         if release:
             from catalog.contract import load_contracts  # slow to import, and not needed by the other commands
+            from catalog.derive import all_tables
             from spark_jobs import publish
 
-            views = publish.replay_views(context, load_contracts(), release, ledger.release_tables(release))
+            views = publish.replay_views(context, all_tables(load_contracts()), release, ledger.release_tables(release))
             out.print(f"  ✓ {views} views show release {release}")
 
 
@@ -116,14 +117,14 @@ def _check_resources(current: settings.Settings) -> None:
 
 @app.command()
 def demo() -> None:
-    """Start everything, load the sample register through Airflow, deploy the dashboard. Safe to run again."""
+    """Start everything, send the sample deliveries through Airflow, deploy the dashboard. Safe to run again."""
     from infra import dashboards  # slow to import, and not needed by the other commands
+    from infra import demo as demonstration
 
     up()
     context = started_context()
-    before = demonstration.loaded_deliveries(context)
-    out.print(f"Delivering {demonstration.deliver_samples(context)} sample files, then running the pipeline in Airflow")
-    demonstration.run_pipeline(context, out)
+    before = demonstration.loaded(context)
+    demonstration.deliver(context, out)
     out.print("Deploying the dashboard")
     dashboards.deploy(context)
     demonstration.summary(context, before, out)
@@ -132,10 +133,82 @@ def demo() -> None:
 @app.command()
 def run() -> None:
     """Run the pipeline now, for every delivery that waits in landing/inbox, and follow it to its end."""
+    from infra import demo as demonstration
+    from infra import pipelines
+
     context = started_context()
-    before = demonstration.loaded_deliveries(context)
-    demonstration.run_pipeline(context, out)
+    before = demonstration.loaded(context)
+    pipelines.run(context, out)
     demonstration.summary(context, before, out)
+
+
+@app.command()
+def ingest(
+    feed: Annotated[str, typer.Argument(help="数据源，如 registration_subjects")],
+    files: Annotated[list[Path], typer.Argument(help="一个或多个文件")],
+    as_of: Annotated[str, typer.Option("--as-of", help="业务日期，如 2019-06-30；不写时看文件名，再看记录自身")] = "",
+    revision: Annotated[int, typer.Option("--revision", min=0, help="修订号：更正曾经送过的文件时写一个更大的数")] = 0,
+    department: Annotated[str, typer.Option("--department", help="报送单位；默认为数据源登记的供数部门")] = "",
+    simulated: Annotated[bool, typer.Option("--simulated", help="内容是演示或模拟数据")] = False,
+) -> None:
+    """接收文件：入湖、加工、发布，并逐个给出记录账（到达 = 应用 + 被取代 + 重复 + 隔离）。"""
+    from infra import deliveries, pipelines  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    contract = deliveries.feed(feed)
+    says: dict[str, object] = {"as_of": as_of, "revision": revision, "department": department, "simulated": simulated}
+    with Ledger(context) as ledger:
+        before = {d.delivery_id for d in ledger.deliveries(contract.name)}
+    sent = deliveries.hand_over(context, contract, files, {k: v for k, v in says.items() if v})
+    pipelines.run(context, out)
+    deliveries.account(context, contract, sent, before, out)
+
+
+@app.command()
+def releases(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """列出全部发布，最新的在前。"""
+    with Ledger(started_context()) as ledger:
+        rows = ledger.releases()
+    if as_json:
+        names = ("release_id", "kind", "parent_release_id", "published_at", "as_of", "tables", "deliveries")
+        print(json.dumps([dict(zip(names, [v if isinstance(v, int | str | None) else str(v) for v in row], strict=True)) for row in rows], indent=1))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("发布", "方式", "基于", "发布时间（北京）", "数据截止", "表", "批次"):
+        table.add_column(title, justify="right" if title in ("表", "批次") else "left")
+    for index, (identity, kind, parent, published, as_of, tables, contained) in enumerate(rows):
+        word = {"publish": "发布", "restore": "恢复"}[kind]
+        when = f"{published.astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M:%S}"
+        table.add_row(identity, word, parent or "—", when, str(as_of or "—"), str(tables), str(contained), style="bold" if index == 0 else "")
+    out.print(table)
+    out.print("第一行是读者现在看到的。恢复较早的发布：./lake publish --restore 发布编号" if rows else "还没有发布")
+
+
+@app.command()
+def publish(restore: Annotated[str, typer.Option("--restore", help="恢复到这个发布，如 R00000042")] = "") -> None:
+    """让读者看到当前发布；加 --restore 恢复到较早的发布（之后到达的批次会在下次运行时重新加工）。"""
+    from spark_jobs import pipeline  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    if restore:
+        identity = pipeline.restore(context, restore)
+        out.print(f"已恢复：{identity} 的内容与 {restore} 相同，读者现在看到它。之后到达的批次会在下次运行（./lake run）时重新进入。", soft_wrap=True)
+    else:
+        out.print(f"读者看到的是 {pipeline.show_current(context)}")
+
+
+@app.command()
+def archive(
+    subject: Annotated[str, typer.Argument(help="统一社会信用代码、注册号、主体标识或名称（可以只写一部分）")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
+) -> None:
+    """查看一个市场主体的档案和历史；看到什么由账号的权限决定。"""
+    from infra import archive as archives  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    name, password = _sign_in(context, user)
+    archives.show(context, subject, name, password, as_json, out)
 
 
 @app.command("test")
@@ -213,7 +286,7 @@ def logs(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help='One statement, such as "SELECT * FROM gold.mart_registrations_yearly LIMIT 5".')],
+    sql: Annotated[str, typer.Argument(help='One statement, such as "SELECT * FROM gold.mart_registrations_monthly LIMIT 5".')],
     output: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
     user: Annotated[str, typer.Option("--user", "-u", help="Account; default: $LAKE_USER, else your login name, else analyst.")] = "",
 ) -> None:
@@ -227,13 +300,19 @@ def query(
     if output not in querying.FORMATS:
         raise Problem(f"there is no format {output}", f"formats are {', '.join(querying.FORMATS)}", "choose one of them")
     context = started_context()
+    name, password = _sign_in(context, user)
+    querying.run(context, sql, name, password, output, out)
+
+
+def _sign_in(context: Context, user: str) -> tuple[str, str]:
+    """The account to ask as, and its password."""
     name = user or os.environ.get("LAKE_USER") or (getpass.getuser() if getpass.getuser() in accounts.users(context) else "analyst")
     password = os.environ.get("LAKE_PASSWORD") or accounts.initial_passwords(context).get(name)
     if not password:
         if not sys.stdin.isatty():
             raise Problem(f"no password for {name}", "LAKE_PASSWORD is not set and there is no terminal to ask at", "set LAKE_PASSWORD")
         password = getpass.getpass(f"Password of {name}: ")
-    querying.run(context, sql, name, password, output, out)
+    return name, password
 
 
 @app.command()

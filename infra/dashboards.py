@@ -105,7 +105,7 @@ def deploy(context: Context) -> Deployment:
 
 
 def forget_cached(context: Context, tables: Iterable[str]) -> None:
-    """Make dashboards ask Trino again for ``tables`` (such as ``gold.mart_registrations_yearly``): a new release is published."""
+    """Make dashboards ask Trino again for ``tables`` (such as ``gold.mart_registrations_monthly``): a new release is published."""
     name = assets.load(FOLDER)[assets.DATABASE]["database_name"]
     datasources = [
         {"database_name": name, "catalog": READ_CATALOG, "schema": schema, "datasource_name": table, "datasource_type": "table"}

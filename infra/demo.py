@@ -2,132 +2,81 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import shutil
-import time
+from pathlib import Path
 
-import requests
 from rich.console import Console
 
-from infra import accounts
+from infra import accounts, deliveries, pipelines
 from infra.ledger import Ledger
-from infra.problems import Problem
 from infra.services import airflow, superset
 from infra.services.base import Context
 from infra.services.trino import as_publisher
-from infra.settings import HOST, REPO
+from infra.settings import REPO
+from spark_jobs.ingest.land import MANIFEST
 
 FEED = "registration_subjects"
-DAG = "registrations"
-RUN_SECONDS = 900
+SAMPLES = REPO / "samples"
 
 
-def deliver_samples(context: Context) -> int:
-    """Put the sample files into the feed's inbox, as a department would: written beside it, then moved in."""
-    inbox = context.settings.folder(f"landing/inbox/{FEED}")
-    files = sorted((REPO / "samples" / "registrations").glob("*.csv"))
-    for file in files:
-        temporary = inbox / f".{file.name}.new"
-        shutil.copyfile(file, temporary)
-        temporary.replace(inbox / file.name)
-    return len(files)
+def first_files() -> list[Path]:
+    """The real register, one file for each year."""
+    return sorted((SAMPLES / "registrations").glob("*.csv"))
 
 
-class Pipeline:
-    """A run of the DAG, started and watched through Airflow's REST API."""
-
-    def __init__(self, context: Context) -> None:
-        self._base = f"http://{HOST}:{context.settings.port('airflow')}/api/v2"
-        self._headers = {"Authorization": f"Bearer {airflow.token(context)}"}
-
-    def start(self, run_id: str) -> None:
-        answer = requests.post(
-            f"{self._base}/dags/{DAG}/dagRuns", json={"dag_run_id": run_id, "logical_date": None}, headers=self._headers, timeout=30
-        )
-        if answer.status_code not in (200, 201):
-            raise Problem("Airflow did not start the run", f"{answer.status_code}: {answer.text[:200]}", "see ./lake logs airflow-api")
-
-    def tasks(self, run_id: str) -> dict[str, str]:
-        answer = requests.get(f"{self._base}/dags/{DAG}/dagRuns/{run_id}/taskInstances", headers=self._headers, timeout=30)
-        answer.raise_for_status()
-        return {t["task_id"]: t["state"] or "waiting" for t in answer.json()["task_instances"]}
-
-    def state(self, run_id: str) -> str:
-        answer = requests.get(f"{self._base}/dags/{DAG}/dagRuns/{run_id}", headers=self._headers, timeout=30)
-        answer.raise_for_status()
-        return str(answer.json()["state"])
-
-    def log(self, run_id: str, task: str) -> list[str]:
-        """The lines that the task's program printed last, for a message."""
-        url = f"{self._base}/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task}/logs/1"
-        answer = requests.get(url, headers=self._headers, params={"full_content": "true"}, timeout=30)
-        return [str(e.get("event", "")) for e in answer.json().get("content", []) if isinstance(e, dict)][-12:] if answer.ok else []
+def later_files() -> list[Path]:
+    """What comes later: repeats, changes, corrections and faults, in the order in which they are sent."""
+    return sorted(p for p in (SAMPLES / "later").iterdir() if not p.name.endswith(MANIFEST))
 
 
-def run_pipeline(context: Context, out: Console) -> str:
-    """Start a run and follow it to its end; returns the run's id.
+def deliver(context: Context, out: Console) -> list[str]:
+    """Send the samples in two goes, as departments would, and run the pipeline for each; return the deliveries.
 
-    Raises:
-        Problem: a task failed, or the run takes too long.
+    What the lake holds already is sent once more all the same: it must change nothing.
     """
-    pipeline = Pipeline(context)
-    run_id = f"demo__{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
-    pipeline.start(run_id)
-    shown: dict[str, str] = {}
-    begin = said = time.monotonic()
-    while True:
-        state, tasks = pipeline.state(run_id), pipeline.tasks(run_id)
-        for task, now in tasks.items():
-            if shown.get(task) != now and now in ("running", "success", "failed", "up_for_retry"):
-                out.print(f"  {'✓' if now == 'success' else '•'} {task:8} {now:12} {time.monotonic() - begin:4.0f} s")
-                shown[task] = now
-                said = time.monotonic()
-        if state == "success":
-            return run_id
-        if state == "failed":
-            failed = next((t for t, s in tasks.items() if s == "failed"), "?")
-            raise Problem(
-                f"the task {failed} of run {run_id} failed",
-                "\n       ".join(pipeline.log(run_id, failed)),
-                f"look at {airflow.address(context)}; readers stay on the last release",
-            )
-        if time.monotonic() - begin > RUN_SECONDS:
-            raise Problem(f"run {run_id} did not end within {RUN_SECONDS} s", f"tasks: {tasks}", f"look at {airflow.address(context)}")
-        if time.monotonic() - said > 8:
-            out.print(
-                f"  … {', '.join(t for t, s in tasks.items() if s == 'running') or 'the scheduler'} {time.monotonic() - begin:.0f} s", style="dim"
-            )
-            said = time.monotonic()
-        time.sleep(1)
+    contract = deliveries.feed(FEED)
+    goes = {"register of past years": first_files(), "later deliveries": later_files()}
+    if loaded(context) >= set(deliveries.identities(contract, [*first_files(), *later_files()])):
+        goes = {"all of them again, in one go": [*first_files(), *later_files()]}
+    sent: list[str] = []
+    for what, files in goes.items():
+        out.print(f"Delivering {len(files)} sample files ({what}) and running the pipeline in Airflow")
+        sent += deliveries.hand_over(context, contract, files, {})
+        pipelines.run(context, out)
+    return sent
+
+
+def loaded(context: Context) -> set[str]:
+    """The ids of what the lake holds already, and of what it has refused."""
+    with Ledger(context) as ledger:
+        return {d.delivery_id for d in ledger.deliveries(FEED) if d.state in ("loaded", "refused")}
 
 
 def summary(context: Context, before: set[str], out: Console) -> None:
     """Say what came out and where to look."""
     with Ledger(context) as ledger:
-        loaded = list(ledger.deliveries(FEED, "loaded"))
-        new = [d for d in loaded if d.delivery_id not in before]
-        refused = ledger.deliveries(FEED, "refused")
         release = ledger.current_release()
+        held = ledger.deliveries(FEED, "loaded")
+        new = [d for d in held if d.delivery_id not in before]
+        refused = ledger.deliveries(FEED, "refused")
+        total = ledger.accounts(release).values()
+    out.print(f"\nLoaded now: {sum(d.row_count or 0 for d in new)} rows of {len(new)} deliveries; refused: {len(refused)} in all.")
+    out.print(
+        f"In the lake: arrived {sum(a.arrived for a in total)} = applied {sum(a.applied for a in total)} + superseded {sum(a.superseded for a in total)}"
+        f" + duplicate {sum(a.duplicate for a in total)} + quarantined {sum(a.quarantined for a in total)} rows of {len(total)} deliveries."
+    )
     cursor = as_publisher(context).cursor()
-    cursor.execute("SELECT sum(subjects), count(DISTINCT registration_year), max(as_of), max(release_id) FROM lake.gold.mart_registrations_yearly")
-    total, years, as_of, shown = cursor.fetchall()[0]
+    cursor.execute("SELECT count(*), count_if(value_kind = 'simulated'), max(as_of), max(release_id) FROM lake.gold.archive_subject")
+    subjects, simulated, as_of, shown = cursor.fetchall()[0]
     out.print(
-        f"\nLoaded now: {sum(d.row_count or 0 for d in new)} rows of {len(new)} deliveries (in the lake: {sum(d.row_count or 0 for d in loaded)} rows of {len(loaded)}; refused: {len(refused)})."
+        f"Release {release}, seen in Trino: {shown}. {subjects} market subjects ({simulated} of them made up for the demonstration), as of {as_of}."
     )
-    out.print(
-        f"Release {release}, seen in Trino: {shown}. {total} market subjects over {years} years, as of {as_of}. A partial sample: its counts are no economic truth."
-    )
+    out.print("A partial sample: its counts are no economic truth.")
     out.print(f"\n  dashboards  {superset.address(context)}   sign in as leader")
     out.print(f"  pipelines   {airflow.address(context)}   sign in as operator")
-    out.print('  SQL         ./lake query "SELECT * FROM lake.gold.mart_registrations_yearly LIMIT 5"')
+    out.print('  SQL         ./lake query "SELECT * FROM gold.mart_registrations_monthly LIMIT 5"')
+    out.print("  archive     ./lake archive 广州市演示一号")
     if accounts.initial_passwords(context):
         out.print(
             f"  passwords   generated at the first start, in {accounts.initial_passwords_file(context)}; change them with ./lake user passwd NAME",
             soft_wrap=True,
         )
-
-
-def loaded_deliveries(context: Context) -> set[str]:
-    """The ids of what the lake holds already."""
-    with Ledger(context) as ledger:
-        return {d.delivery_id for d in ledger.deliveries(FEED, "loaded")}

@@ -46,22 +46,23 @@ def run(context: Context, sql: str, user: str, password: str, output: str, conso
     names = [column[0] for column in cursor.description or []]
     if output == "json":
         for row in rows:
-            print(json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=False))
+            print(json.dumps(dict(zip(names, map(plain, row), strict=True)), ensure_ascii=False))
     elif output == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(names)
-        writer.writerows([["" if v is None else _plain(v) for v in row] for row in rows])
+        writer.writerows([["" if v is None else plain(v) for v in row] for row in rows])
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for index, name in enumerate(names):
             table.add_column(name, justify="right" if rows and isinstance(rows[0][index], int | float | decimal.Decimal) else "left")
         for row in rows:
-            table.add_row(*("∅" if v is None else str(_plain(v)) for v in row))
+            table.add_row(*("∅" if v is None else str(plain(v)) for v in row))
         console.print(table)
         console.print(f"{len(rows)} rows, as {user}", style="dim")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON and CSV know it: decimals, dates and times as text."""
     if isinstance(value, decimal.Decimal | dt.date | dt.datetime | dt.time):
         return str(value)
     return value

@@ -7,10 +7,26 @@ from typing import Any
 
 from infra import settings
 from infra.credentials import write_private
+from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.spark import remote
+from spark_jobs.writing import Writer
 
 PROFILE = "lake:\n  target: lake\n  outputs:\n    lake: {type: spark, method: session, host: localhost, schema: gold_tables, threads: 1}\n"
+
+
+def build(context: Context, writer: Writer, anew: bool) -> None:
+    """Build gold in the writer's own Spark session, so that its stamp is on every commit. ``anew``: not from what is there.
+
+    Raises:
+        Problem: a model or a data test failed.
+    """
+    result = invoke(context, writer.session_id, "build", "--exclude", "test_type:unit", *(["--full-refresh"] if anew else []))
+    if not result.success:
+        failed = [r.node.name for r in getattr(result.result, "results", []) if r.status not in ("success", "pass")]
+        raise Problem(
+            "dbt could not build gold", f"failed: {', '.join(failed) or result.exception}", "readers stay on the current release; see this log"
+        )
 
 
 def invoke(context: Context, identity: str, *arguments: str) -> Any:

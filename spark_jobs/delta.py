@@ -1,19 +1,44 @@
-"""Small helpers around Delta tables: creation from contracts, exactly-once appends, versions."""
+"""Small helpers around Delta tables: creation from contracts, exactly-once statements, versions, durability."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from catalog.contract import Contract
-from catalog.derive import create_table_sql, table_name, table_schema
+from catalog.derive import checksum_sql, create_table_sql, physical_columns, table_name, table_schema
 from infra.ledger import TableVersion
+from infra.problems import Problem
+
+STAMP = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 def ensure_table(spark: SparkSession, contract: Contract) -> str:
-    """Create the contract's table (and its schema) where missing; return its name."""
+    """Create the contract's table (and its schema) where missing; return its name. Bronze gets columns that its feed has gained."""
+    table = table_name(contract)
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {table_schema(contract)}")
     spark.sql(create_table_sql(contract, {}))
-    return table_name(contract)
+    if contract.layer == "bronze":
+        stored = set(spark.table(table).columns)
+        new = [f"{c.name} {c.type}" for c in physical_columns(contract) if c.name not in stored]
+        if new:
+            spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({', '.join(new)})")
+    return table
+
+
+def make_anew(spark: SparkSession, contract: Contract) -> None:
+    """Empty the contract's table and give it the contract's shape, as a new version: older ones stay readable."""
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS {table_schema(contract)}")
+    spark.sql(create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1))
+
+
+def stamp(spark: SparkSession, text: str) -> None:
+    """Write ``text`` into the log entry of every commit that this session makes from now on."""
+    spark.conf.set(STAMP, text)
 
 
 def write(frame: DataFrame, table: str, epoch: int, mode: str) -> None:
@@ -21,8 +46,78 @@ def write(frame: DataFrame, table: str, epoch: int, mode: str) -> None:
     frame.write.format("delta").mode(mode).option("txnAppId", table).option("txnVersion", str(epoch)).saveAsTable(table)
 
 
-def current_version(spark: SparkSession, table: str) -> TableVersion:
-    """The newest version of a table and its row count."""
-    version = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["version"]
-    rows = spark.sql(f"SELECT count(*) FROM {table} VERSION AS OF {int(version)}").collect()[0][0]  # noqa: S608 - names come from contracts
-    return TableVersion(table, int(version), int(rows))
+def change(spark: SparkSession, statement: str, table: str, epoch: int) -> None:
+    """Run a MERGE, UPDATE or DELETE on ``table`` once, under ``epoch``."""
+    spark.conf.set("spark.databricks.delta.write.txnAppId", table)
+    spark.conf.set("spark.databricks.delta.write.txnVersion", str(epoch))
+    try:
+        spark.sql(statement)
+    finally:
+        spark.conf.unset("spark.databricks.delta.write.txnVersion")
+        spark.conf.unset("spark.databricks.delta.write.txnAppId")
+
+
+def fence(spark: SparkSession, table: str, epoch: int) -> None:
+    """Commit nothing under ``epoch``: no statement with an older one can commit to the table after that."""
+    if spark.catalog.tableExists(table):
+        write(spark.table(table).limit(0), table, epoch, "append")
+
+
+def newest_version(spark: SparkSession, table: str) -> int:
+    return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["version"])
+
+
+def candidate(spark: SparkSession, contract: Contract, parent: TableVersion | None) -> TableVersion:
+    """The newest version of a table with its row count and checksum; an unchanged table keeps those of the parent release."""
+    table = table_name(contract)
+    version = newest_version(spark, table)
+    if parent is not None and parent.version == version and parent.checksum is not None:
+        return parent
+    sql = f"SELECT count(*), {checksum_sql(contract, 'spark')} FROM {table} VERSION AS OF {version}"  # noqa: S608 - names come from contracts
+    rows, checksum = spark.sql(sql).collect()[0]
+    return TableVersion(table, version, int(rows), str(checksum))
+
+
+def check_strangers(spark: SparkSession, table: str, after: int, stamp: str) -> None:
+    """Make sure that every version of a table after ``after`` carries this session's stamp.
+
+    A statement that a killed program left running may commit late; a deletion vector property that is off is noticed too.
+
+    Raises:
+        Problem: somebody else has written, or the table could be read wrongly by Trino (docs/decisions/0011).
+    """
+    history = spark.sql(f"DESCRIBE HISTORY {table}").where(F.col("version") > after).select("version", "operation", "userMetadata").collect()
+    strange = [f"version {r.version} ({r.operation})" for r in history if r.userMetadata != stamp]
+    if strange:
+        raise Problem(f"somebody else wrote {table}", ", ".join(strange), "nothing was published; the run is started again from the release")
+    properties = spark.sql(f"DESCRIBE DETAIL {table}").select("properties").collect()[0][0]
+    if properties.get("delta.enableDeletionVectors") != "true":
+        raise Problem(
+            f"{table} has lost its property enableDeletionVectors", "Trino could read it wrongly", "build the table anew under another name"
+        )
+
+
+def settle(spark: SparkSession, table: str, after: int) -> int:
+    """Make the versions of a table after ``after`` survive a power cut; return how many files were synced.
+
+    Delta doesn't fsync on a local disk. The ledger must not name a version that could vanish (docs/decisions/0016).
+    Elsewhere than on a local disk the store itself is durable and nothing is done.
+    """
+    location = urlparse(spark.sql(f"DESCRIBE DETAIL {table}").select("location").collect()[0][0])
+    if location.scheme != "file":
+        return 0
+    root = Path(unquote(location.path))
+    before = root / "_delta_log" / f"{after:020}.json"
+    since = before.stat().st_mtime if before.exists() else 0.0
+    new = [p for p in root.rglob("*") if p.is_file() and p.stat().st_mtime >= since]
+    for path in {*new, *(p.parent for p in new), root}:
+        _sync(path)
+    return len(new)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,161 +1,285 @@
-"""The four programs of a run: load, build, gate, publish. Each may be killed at any point and started again.
+"""The four programs that make a release. Each may be killed at any point and started again.
 
-    python -m spark_jobs.pipeline load --run-id RUN
+    python -m spark_jobs.pipeline ingest|silver|gold|publish
 
-Exit codes: 0 done, 1 failed (try again), 3 refused (a gate failed: trying again changes nothing).
+ingest   land the files that wait and load them into bronze
+silver   open a run on the current release, refine what the release lacks, judge silver
+gold     build gold with dbt from the judged silver, judge gold
+publish  one commit in the ledger; then readers' views follow
+
+Which run is under way, and what it may do next, is in the ledger, not in the caller: silver opens a run, gold and publish go on
+with it. Exit codes: 0 done, 1 failed (try again), 3 refused (a gate failed: trying again changes nothing), 4 nothing to do.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import hashlib
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
-from catalog.derive import table_name
+from catalog.derive import all_tables, table_name
 from catalog.properties import Kind
 from infra import dashboards
-from infra.ledger import Ledger, TableVersion
+from infra.ledger import Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
-from spark_jobs import dbt_runs, delta, publish, session
+from infra.settings import REPO
+from spark_jobs import dbt_runs, delta, publish, references, session, silver
 from spark_jobs.ingest import land, load
+from spark_jobs.writing import Writer, writing
 
-REFUSED = 3
-REFERENCES = {"silver.ref_area": "gbt2260_areas.csv"}
-
-
-def released_tables(contracts: dict[str, Contract]) -> list[Contract]:
-    """The tables that a release pins: all of silver and gold."""
-    return [c for c in contracts.values() if c.layer in ("silver", "gold")]
+REFUSED, NOTHING = 3, 4
+# A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "catalog/codes", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
 
 
-def load_step(context: Context, ledger: Ledger, contracts: dict[str, Contract], run_id: str) -> None:
-    """Open the run, set tables back to the current release, then land and load what waits."""
-    parent = ledger.open_run(run_id)
-    spark = session.connect(context)
-    restore(spark, contracts, ledger.release_tables(parent) if parent else [])
-    for identity, file in REFERENCES.items():
-        print(f"{identity}: {load.load_reference(spark, ledger, contracts[identity], file, run_id)} rows", flush=True)
-    for contract in (c for c in contracts.values() if c.kind is Kind.FEED):
-        landings = land.land_waiting(context.settings, ledger, contract)
-        for landing in landings:
-            d = landing.delivery
-            note = "" if landing.new else "（内容曾经到达，不再入湖）" if d.state == "loaded" else ""
-            print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
-        counts = load.load_waiting(spark, ledger, contract, run_id)
-        print(f"{contract.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
+@dataclass(frozen=True)
+class Lake:
+    """Everything that a step works with."""
+
+    context: Context
+    contracts: Mapping[str, Contract]  # with the quarantines
+
+    def tables(self, *layers: str) -> list[Contract]:
+        return [c for c in self.contracts.values() if c.layer in layers]
+
+    def names(self, *layers: str) -> list[str]:
+        return [table_name(c) for c in self.tables(*layers)]
+
+    @property
+    def feeds(self) -> list[Contract]:
+        return [c for c in self.contracts.values() if c.kind is Kind.FEED]
 
 
-def restore(spark: SparkSession, contracts: dict[str, Contract], released: list[TableVersion]) -> None:
-    """Set silver and gold back to the release; empty what no release knows. What a dead run left does not leak into this one."""
-    versions = {t.table_name: t.version for t in released}
-    for contract in released_tables(contracts):
-        table = table_name(contract)
-        if not spark.catalog.tableExists(table):
-            continue
-        newest = delta.current_version(spark, table).version
-        if table in versions and newest != versions[table]:
-            spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(versions[table])}")
-            print(f"{table}: set back from version {newest} to {versions[table]}", flush=True)
-        elif table not in versions:
-            spark.sql(f"DELETE FROM {table}")  # noqa: S608 - names come from contracts
+def build_id(*parts: str) -> str:
+    """A short hash over the files below ``parts`` (paths in the repository): what a layer was built with."""
+    digest = hashlib.sha256()
+    for part in parts:
+        root = REPO / part
+        for path in sorted(p for p in ([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"):
+            digest.update(f"{path.relative_to(REPO)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
-def build_step(context: Context, ledger: Ledger, contracts: dict[str, Contract], run_id: str) -> None:
-    """Build gold with dbt and note the candidate versions."""
-    _expect(ledger, run_id, "open", "built")
-    identity = os.environ.get("LAKE_SPARK_SESSION") or session.session_id(run_id, "build")
-    result = dbt_runs.invoke(context, identity, "build", "--exclude", "test_type:unit")
-    if not result.success:
-        failed = [r.node.name for r in getattr(result.result, "results", []) if r.status not in ("success", "pass")]
-        raise Problem(
-            "dbt could not build gold", f"failed: {', '.join(failed) or result.exception}", "readers stay on the current release; see this log"
-        )
-    spark = session.connect(context, session.session_id(identity, "versions"))
-    candidates = [delta.current_version(spark, table_name(c)) for c in released_tables(contracts)]
-    ledger.built(run_id, candidates)
-    for candidate in candidates:
-        print(f"candidate {candidate.table_name} version {candidate.version}: {candidate.row_count} rows", flush=True)
+# ---- ingest ----
 
 
-def gate_step(context: Context, ledger: Ledger, contracts: dict[str, Contract], run_id: str) -> None:
-    """Let Great Expectations judge the candidates; a failed rule abandons the run."""
+def ingest_step(lake: Lake) -> int:
+    """Land and load what waits. A file that can't be taken is refused alone."""
+    with writing(lake.context, "ingest", lake.names("bronze")) as writer:
+        for feed in lake.feeds:
+            for landing in land.land_waiting(lake.context.settings, writer.ledger, feed):
+                d = landing.delivery
+                note = "（内容曾经到达，不再入湖）" if not landing.new and d.state == "loaded" else ""
+                print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
+            before = _version(writer.spark, table_name(feed))
+            counts = load.load_waiting(writer, feed)
+            print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
+            if counts:
+                delta.settle(writer.spark, table_name(feed), before)
+                writer.ledger.loaded(list(counts))
+        _project(lake, writer.ledger, writer.spark)
+    return 0
+
+
+def _version(spark: SparkSession, table: str) -> int:
+    return delta.newest_version(spark, table) if spark.catalog.tableExists(table) else -1
+
+
+# ---- silver ----
+
+
+def silver_step(lake: Lake) -> int:
+    """Open a run, bring silver to the current release, add what it lacks, judge it."""
     from expectations import gate  # slow to import, so only here
 
-    _expect(ledger, run_id, "built", "gated")
-    spark = session.connect(context)
-    current = ledger.current_release()
-    verdicts = gate.judge(spark, contracts, ledger.candidates(run_id), ledger.release_tables(current) if current else [])
-    ledger.judged(run_id, [(v.table_name, v.version, v.rule, v.description, v.dimension, v.passed, v.observed) for v in verdicts])
+    with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
+        ledger, spark = writer.ledger, writer.spark
+        current, code = ledger.current_release(), build_id(*SILVER_CODE)
+        silver_code, gold_code = ledger.builds(current)
+        anew = current is None or silver_code != code
+        contained = ledger.contained(current)
+        deliveries = [d for d in ledger.deliveries(state="loaded") if anew or d.delivery_id not in contained]
+        if not deliveries and not anew and gold_code == build_id(*GOLD_CODE):
+            print(f"{current} 已包含全部批次，没有要加工的内容", flush=True)
+            return NOTHING
+        if anew and not deliveries:
+            print("还没有任何批次入湖", flush=True)
+            return NOTHING
+        run = ledger.open_run(str(uuid.uuid4()), code)
+        parent = {t.table_name: t for t in ledger.release_tables(current)}
+        why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
+        print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries{why}", flush=True)
+        stood = _set_back(spark, lake.tables("silver"), parent, anew)
+        references.load(writer, lake.contracts, run.run_id)
+        accounts, findings = silver.build(writer, lake.contracts, run, deliveries)
+        candidates = _candidates(writer, lake.tables("silver"), stood, parent)
+        landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
+        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, {} if anew else parent, landed)
+        if not _passed(ledger, run, verdicts):
+            return REFUSED
+        ledger.refined(run.run_id, candidates, accounts, findings)
+        for a in accounts:
+            print(
+                f"{a.delivery_id}: 到达 {a.arrived} = 应用 {a.applied} + 被取代 {a.superseded} + 重复 {a.duplicate} + 隔离 {a.quarantined}",
+                flush=True,
+            )
+        print(f"标准层通过 {len(verdicts)} 项检查", flush=True)
+    return 0
+
+
+def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[str, TableVersion], anew: bool) -> dict[str, int]:
+    """Bring tables to the parent release, or empty them to be built anew; return the version at which each of them then stands.
+
+    What a dead run left does not leak into this one.
+    """
+    stands = {}
+    for contract in tables:
+        table = table_name(contract)
+        pinned = parent.get(table)
+        if pinned is None or anew:
+            delta.make_anew(spark, contract)
+        elif delta.newest_version(spark, table) != pinned.version:
+            spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
+            print(f"{table}: set back to version {pinned.version}", flush=True)
+        stands[table] = delta.newest_version(spark, table)
+    return stands
+
+
+def _candidates(writer: Writer, tables: Iterable[Contract], stood: Mapping[str, int], parent: Mapping[str, TableVersion]) -> list[TableVersion]:
+    """The newest versions, made durable, after a look at who wrote them since the tables were set back."""
+    found = []
+    for contract in tables:
+        table = table_name(contract)
+        delta.check_strangers(writer.spark, table, stood[table], writer.stamp)
+        delta.settle(writer.spark, table, stood[table] - 1)
+        found.append(delta.candidate(writer.spark, contract, parent.get(table)))
+    return found
+
+
+def _passed(ledger: Ledger, run: Run, verdicts: list) -> bool:
+    ledger.judged(run.run_id, [(v.table_name, v.version, v.rule, v.description, v.dimension, v.passed, v.observed) for v in verdicts])
     failed = [v for v in verdicts if not v.passed]
     if failed:
-        lines = "；".join(f"{v.table_name} 版本 {v.version} 不满足“{v.description}”（实际：{v.observed}）" for v in failed)
-        ledger.abandon(run_id, lines)
+        lines = "；".join(f"{v.table_name} 版本 {v.version} 不满足“{v.description}”（规则 {v.rule}，实际：{v.observed}）" for v in failed)
+        ledger.abandon(run.run_id, lines)
         print(f"发布被质量关口拦下：{lines}。读者仍看到上一次发布。", flush=True)
-        sys.exit(REFUSED)
-    ledger.gated(run_id)
-    print(f"{len(verdicts)} expectations hold on {len({v.table_name for v in verdicts})} tables", flush=True)
+    return not failed
 
 
-def publish_step(context: Context, ledger: Ledger, contracts: dict[str, Contract], run_id: str) -> None:
-    """Publish by one commit in the ledger, then make it visible."""
-    _expect(ledger, run_id, "gated", "released")
-    release = ledger.publish(run_id)
-    make_visible(context, ledger, contracts)
-    print(f"{release} is published", flush=True)
+# ---- gold ----
 
 
-def make_visible(context: Context, ledger: Ledger, contracts: dict[str, Contract]) -> None:
+def gold_step(lake: Lake) -> int:
+    """Build gold on the judged silver of the run under way, and judge it."""
+    from expectations import gate  # slow to import, so only here
+
+    with writing(lake.context, "gold", lake.names("gold")) as writer:
+        ledger, spark = writer.ledger, writer.spark
+        run = ledger.live_run()
+        if run is None or run.state not in ("refined", "built"):
+            print("没有等待主题加工的运行", flush=True)
+            return NOTHING
+        parent = {t.table_name: t for t in ledger.release_tables(run.parent_release_id)}
+        silver_code, gold_code = ledger.builds(run.parent_release_id)
+        code = build_id(*GOLD_CODE)
+        tables = lake.tables("gold")
+        anew = gold_code != code or silver_code != run.silver_build or any(table_name(c) not in parent for c in tables)
+        stood = _set_back(spark, tables, parent, anew)
+        dbt_runs.build(lake.context, writer, anew)
+        candidates = _candidates(writer, tables, stood, parent)
+        ledger.built(run.run_id, candidates, code)
+        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), {} if anew else parent)
+        if not _passed(ledger, run, verdicts):
+            return REFUSED
+        ledger.gated(run.run_id)
+        print(f"主题层通过 {len(verdicts)} 项检查", flush=True)
+    return 0
+
+
+# ---- publish ----
+
+
+def publish_step(lake: Lake) -> int:
+    """Compare both engines, publish by one commit in the ledger, then make it visible."""
+    with writing(lake.context, "publish", ()) as writer:
+        run = writer.ledger.live_run()
+        if run is None or run.state != "gated":
+            print("没有等待发布的运行", flush=True)
+            make_visible(lake, writer.ledger, writer.spark)
+            return NOTHING
+        known = {(t.table_name, t.version) for t in writer.ledger.release_tables(run.parent_release_id)}
+        candidates = [t for t in writer.ledger.candidates(run.run_id) if (t.table_name, t.version) not in known]
+        publish.compare(lake.context, lake.contracts, candidates)
+        release = writer.ledger.publish(run.run_id)
+        make_visible(lake, writer.ledger, writer.spark)
+        print(f"{release} is published", flush=True)
+    return 0
+
+
+def restore(context: Context, release_id: str) -> str:
+    """Make readers see an older release again; return the id of the new release that names its versions.
+
+    Raises:
+        Problem: there is no such release.
+    """
+    lake = Lake(context, all_tables(load_contracts()))
+    with writing(context, "restore", ()) as writer:
+        try:
+            restored = writer.ledger.restore(release_id)
+        except KeyError:
+            raise Problem(f"没有发布 {release_id}", "台账里没有这个编号", "用 ./lake releases 查看全部发布") from None
+        make_visible(lake, writer.ledger, writer.spark)
+    return restored
+
+
+def show_current(context: Context) -> str | None:
+    """Let readers' views follow the ledger once more; return the release that they show."""
+    lake = Lake(context, all_tables(load_contracts()))
+    with writing(context, "publish", ()) as writer:
+        make_visible(lake, writer.ledger, writer.spark)
+        return writer.ledger.current_release()
+
+
+def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession) -> None:
     """Project the ledger and replay the views of the current release. Safe at any time."""
-    spark = session.connect(context)
+    _project(lake, ledger, spark)
+    release = ledger.current_release()
+    tables = ledger.release_tables(release)
+    publish.replay_views(lake.context, lake.contracts, release, tables)
+    # Dashboards keep answers for a day; those of an older release must go.
+    dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
+
+
+def _project(lake: Lake, ledger: Ledger, spark: SparkSession) -> None:
     for schema in publish.VIEW_SCHEMAS:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    publish.project_ledger(spark, ledger, contracts)
-    release = ledger.current_release()
-    tables = ledger.release_tables(release) if release else []
-    publish.replay_views(context, contracts, release, tables)
-    # Dashboards keep answers for a day; those of an older release must go.
-    dashboards.forget_cached(context, [t.table_name.replace("_tables.", ".") for t in tables])
+    publish.project_ledger(spark, ledger, lake.contracts)
 
 
-def _expect(ledger: Ledger, run_id: str, *states: str) -> None:
-    state = ledger.run_state(run_id)
-    if state not in states:
-        raise Problem(
-            f"run {run_id} can't take this step", f"it is {state or 'unknown'}, not {' or '.join(states)}", "start the run again from its load step"
-        )
-
-
-STEPS: dict[str, Callable[[Context, Ledger, dict[str, Contract], str], None]] = {
-    "load": load_step,
-    "build": build_step,
-    "gate": gate_step,
-    "publish": publish_step,
-}
+STEPS: dict[str, Callable[[Lake], int]] = {"ingest": ingest_step, "silver": silver_step, "gold": gold_step, "publish": publish_step}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step", choices=STEPS)
-    parser.add_argument("--run-id", required=True)
     arguments = parser.parse_args()
-    context = session.context()
     try:
-        with Ledger(context) as ledger:
-            STEPS[arguments.step](context, ledger, load_contracts(), arguments.run_id)
+        return STEPS[arguments.step](Lake(session.context(), all_tables(load_contracts())))
     except Problem as problem:
         print(f"{problem.what}\n  why: {problem.why}\n  do:  {problem.do}", file=sys.stderr, flush=True)
-        return 1
     except PySparkException as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         print(f"Spark refused a statement: {lines[0]}\n  do:  see ./lake logs spark; the same step may be started again", file=sys.stderr, flush=True)
-        return 1
-    return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ as the user ``lake``: a session belongs to a user and an id.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import uuid
@@ -17,6 +18,8 @@ from infra import credentials, settings
 from infra.services.base import Context
 from infra.services.spark import remote
 
+# An analysis error is raised to whoever asked; printed beside that, with plans and stacks, it would drown the message.
+logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
 NAMESPACE = uuid.UUID("6f0a9a52-6f0e-5d0b-9f43-4c1b8f6f2a11")
 
 

@@ -5,9 +5,13 @@ Everything else (Airflow's database, ``ops.*`` in the lake) may be lost or lag; 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -29,19 +33,68 @@ class Delivery:
     row_count: int | None
     arrived_at: str
     reason: str | None
+    business_date: dt.date | None
+    source_revision: int
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the sender states beside a file. ``business_date``: the day that the content describes (Asia/Shanghai)."""
+
+    department: str
+    business_date: dt.date | None = None
+    source_revision: int = 0
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of a delivery's rows; ``arrived`` is the sum of the four others."""
+
+    delivery_id: str
+    arrived: int
+    applied: int
+    superseded: int
+    duplicate: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How many rows of a delivery failed a rule of its contract, and the first of them."""
+
+    delivery_id: str
+    rule: str
+    severity: str
+    description: str
+    affected: int
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """The attempt to make a release that is under way."""
+
+    run_id: str
+    state: str
+    parent_release_id: str | None
+    silver_build: str | None
 
 
 @dataclass(frozen=True)
 class TableVersion:
-    """A Delta version of ``schema.table`` and how many rows it has."""
+    """A Delta version of ``schema.table``, how many rows it has and the checksum of its content."""
 
     table_name: str
     version: int
     row_count: int
+    checksum: str | None = None
 
 
 _DELIVERY = (
-    "delivery_id, feed, file_name, state, landed_path, row_count, to_char(arrived_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), reason"
+    "delivery_id, feed, file_name, state, landed_path, row_count, to_char(arrived_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), reason, "
+    "business_date, source_revision, simulated"
 )
 
 
@@ -78,18 +131,37 @@ class Ledger:
 
     # ---- deliveries ----
 
-    def arrive(self, feed: str, sha256: str, size: int, file_name: str, department: str) -> tuple[Delivery, bool]:
-        """Note that a content arrived. Returns the delivery and whether it is new."""
+    def arrive(self, feed: str, sha256: str, size: int, file_name: str, says: Statement) -> tuple[Delivery, bool]:
+        """Note that a content arrived. Returns the delivery and whether it is new.
+
+        A content that was refused before is taken up anew, with what the sender states this time.
+        """
         identity = delivery_id(feed, sha256)
+        stated = (says.department, says.business_date, says.source_revision, says.simulated)
         with self._connection.transaction():
             new = self._connection.execute(
-                "INSERT INTO delivery (delivery_id, feed, sha256, bytes, file_name, department) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (feed, sha256) DO NOTHING",
-                (identity, feed, sha256, size, file_name, department),
+                "INSERT INTO delivery (delivery_id, feed, sha256, bytes, file_name, department, business_date, source_revision, simulated)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (feed, sha256) DO NOTHING",
+                (identity, feed, sha256, size, file_name, *stated),
             ).rowcount
             self._connection.execute(
                 "INSERT INTO sighting (delivery_id, file_name, outcome) VALUES (%s, %s, %s)", (identity, file_name, "first" if new else "duplicate")
             )
+            self._connection.execute(
+                "UPDATE delivery SET state = 'arrived', reason = NULL, file_name = %s, department = %s, business_date = %s, source_revision = %s, simulated = %s"
+                " WHERE delivery_id = %s AND state = 'refused'",
+                (file_name, *stated, identity),
+            )
         return self.delivery(identity), bool(new)
+
+    def namesake(self, feed: str, file_name: str, identity: str) -> Delivery | None:
+        """Another delivery that was taken under the same file name, the newest one: other bytes, not refused."""
+        row = self._connection.execute(
+            f"SELECT {_DELIVERY} FROM delivery WHERE feed = %s AND file_name = %s AND delivery_id <> %s AND state IN ('landed', 'loaded')"  # noqa: S608
+            " ORDER BY source_revision DESC, arrived_at DESC LIMIT 1",
+            (feed, file_name, identity),
+        ).fetchone()
+        return Delivery(*row) if row else None
 
     def delivery(self, identity: str) -> Delivery:
         row = self._connection.execute(f"SELECT {_DELIVERY} FROM delivery WHERE delivery_id = %s", (identity,)).fetchone()  # noqa: S608 - a constant
@@ -124,34 +196,103 @@ class Ledger:
             "UPDATE delivery SET state = 'loaded', loaded_at = clock_timestamp() WHERE delivery_id = ANY(%s) AND state = 'landed'", (identities,)
         )
 
+    # ---- writers ----
+
+    def hold_writer(self, waiting: Callable[[], None]) -> None:
+        """Become the one writing program; held until this connection ends, however it ends.
+
+        ``waiting`` is called every few seconds as long as another program writes.
+        """
+        while not self._one("SELECT pg_try_advisory_lock(4403)"):
+            waiting()
+            time.sleep(5)
+
+    def open_session(self, session_id: str, step: str) -> list[str]:
+        """Note the Spark session of the program that now writes; return those that earlier programs left open."""
+        with self._connection.transaction():
+            left = [str(row[0]) for row in self._connection.execute("SELECT session_id FROM writer_session WHERE closed_at IS NULL")]
+            self._connection.execute("INSERT INTO writer_session (session_id, step) VALUES (%s, %s) ON CONFLICT DO NOTHING", (session_id, step))
+        return [s for s in left if s != session_id]
+
+    def close_session(self, session_id: str) -> None:
+        self._connection.execute("UPDATE writer_session SET closed_at = clock_timestamp() WHERE session_id = %s AND closed_at IS NULL", (session_id,))
+
     # ---- runs ----
 
-    def open_run(self, run_id: str) -> str | None:
-        """Open a run, or go on with it. A run that somebody left behind is abandoned. Returns the parent release.
-
-        Raises:
-            ValueError: the run has ended already.
-        """
+    def open_run(self, run_id: str, silver_build: str) -> Run:
+        """Open a run on the current release. A run that is still under way is abandoned: whoever opens holds the writer."""
         with self._connection.transaction():
             self._connection.execute("SELECT pg_advisory_xact_lock(4402)")
-            row = self._connection.execute("SELECT state, parent_release_id FROM run WHERE run_id = %s", (run_id,)).fetchone()
-            if row is not None:
-                if row[0] in ("released", "abandoned"):
-                    raise ValueError(f"run {run_id} is {row[0]}")
-                return row[1]
             self._connection.execute(
                 "UPDATE run SET state = 'abandoned', closed_at = clock_timestamp(), reason = %s WHERE state NOT IN ('released', 'abandoned')",
                 (f"left behind; {run_id} took over",),
             )
             parent = self.current_release()
-            self._connection.execute("INSERT INTO run (run_id, parent_release_id) VALUES (%s, %s)", (run_id, parent))
-            return parent
+            self._connection.execute("INSERT INTO run (run_id, parent_release_id, silver_build) VALUES (%s, %s, %s)", (run_id, parent, silver_build))
+        return Run(run_id, "open", parent, silver_build)
 
-    def run_state(self, run_id: str) -> str | None:
-        row = self._connection.execute("SELECT state FROM run WHERE run_id = %s", (run_id,)).fetchone()
-        return row[0] if row else None
+    def live_run(self) -> Run | None:
+        """The run that is neither released nor abandoned; there is at most one."""
+        row = self._connection.execute(
+            "SELECT run_id, state, parent_release_id, silver_build FROM run WHERE state NOT IN ('released', 'abandoned')"
+        ).fetchone()
+        return Run(*row) if row else None
 
-    def take_epoch(self, run_id: str, table_name: str, step: str) -> int:
+    def run_state(self, run_id: str) -> tuple[str, str | None] | None:
+        """State and reason of a run."""
+        row = self._connection.execute("SELECT state, reason FROM run WHERE run_id = %s", (run_id,)).fetchone()
+        return (str(row[0]), row[1]) if row else None
+
+    def abandoned_since(self, moment: dt.datetime) -> list[tuple[str, str]]:
+        """Runs that were abandoned after ``moment``, with their reasons."""
+        rows = self._connection.execute("SELECT run_id, reason FROM run WHERE state = 'abandoned' AND closed_at > %s ORDER BY closed_at", (moment,))
+        return [(str(r[0]), str(r[1])) for r in rows]
+
+    def builds(self, release_id: str | None) -> tuple[str | None, str | None]:
+        """With what silver and gold of a release were built: the newest run in its chain."""
+        row = self._connection.execute(
+            "SELECT silver_build, gold_build FROM run JOIN release_chain(%s) USING (run_id) ORDER BY depth LIMIT 1", (release_id,)
+        ).fetchone()
+        return (row[0], row[1]) if row else (None, None)
+
+    def contained(self, release_id: str | None) -> set[str]:
+        """The deliveries that a release contains."""
+        return {str(row[0]) for row in self._connection.execute("SELECT delivery_id FROM release_accounts(%s)", (release_id,))}
+
+    def accounts(self, release_id: str | None) -> dict[str, Account]:
+        """The accounts of the deliveries that a release contains, by delivery."""
+        rows = self._connection.execute(
+            "SELECT delivery_id, arrived, applied, superseded, duplicate, quarantined FROM release_accounts(%s)", (release_id,)
+        )
+        return {row[0]: Account(*row) for row in rows}
+
+    def findings(self, release_id: str | None, identity: str) -> list[Finding]:
+        """What the rules found in a delivery, the most frequent first."""
+        rows = self._connection.execute(
+            "SELECT f.delivery_id, f.rule, f.severity, f.description, f.affected, f.first_row FROM run_finding f JOIN release_chain(%s) c USING (run_id)"
+            " WHERE f.delivery_id = %s AND c.depth = (SELECT min(c2.depth) FROM run_finding f2 JOIN release_chain(%s) c2 USING (run_id) WHERE f2.delivery_id = %s)"
+            " ORDER BY (f.severity = 'quarantine') DESC, f.affected DESC, f.rule",
+            (release_id, identity, release_id, identity),
+        )
+        return [Finding(*row) for row in rows]
+
+    def refined(self, run_id: str, tables: list[TableVersion], accounts: list[Account], findings: list[Finding]) -> None:
+        """Note what silver holds: candidate versions, accounts of the deliveries touched, findings of the new ones."""
+        with self._connection.transaction():
+            self._note_candidates(run_id, tables)
+            for account in accounts:
+                self._connection.execute(
+                    "INSERT INTO run_delivery VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                    (run_id, account.delivery_id, account.arrived, account.applied, account.superseded, account.duplicate, account.quarantined),
+                )
+            for f in findings:
+                self._connection.execute(
+                    "INSERT INTO run_finding VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                    (run_id, f.delivery_id, f.rule, f.severity, f.description, f.affected, f.first_row),
+                )
+            self._step(run_id, "refined")
+
+    def take_epoch(self, run_id: str | None, table_name: str, step: str) -> int:
         """A rising number for one write statement: its ``txnVersion``."""
         row = self._connection.execute(
             "INSERT INTO epoch (run_id, table_name, step) VALUES (%s, %s, %s) RETURNING epoch", (run_id, table_name, step)
@@ -159,29 +300,38 @@ class Ledger:
         assert row
         return int(row[0])
 
-    def built(self, run_id: str, tables: list[TableVersion]) -> None:
-        """Note the candidate versions of a run."""
+    def built(self, run_id: str, tables: list[TableVersion], gold_build: str) -> None:
+        """Note the candidate versions of gold. May be repeated as long as the run is not gated."""
         with self._connection.transaction():
-            for table in tables:
-                self._connection.execute(
-                    "INSERT INTO candidate VALUES (%s, %s, %s, %s) ON CONFLICT (run_id, table_name) DO UPDATE SET version = excluded.version, row_count = excluded.row_count",
-                    (run_id, table.table_name, table.version, table.row_count),
-                )
-            self._connection.execute("UPDATE run SET state = 'built' WHERE run_id = %s AND state = 'open'", (run_id,))
+            self._note_candidates(run_id, tables)
+            self._connection.execute("UPDATE run SET gold_build = %s WHERE run_id = %s", (gold_build, run_id))
+            self._step(run_id, "built")
+
+    def _note_candidates(self, run_id: str, tables: list[TableVersion]) -> None:
+        for table in tables:
+            self._connection.execute(
+                "INSERT INTO candidate VALUES (%s, %s, %s, %s, %s) ON CONFLICT (run_id, table_name)"
+                " DO UPDATE SET version = excluded.version, row_count = excluded.row_count, checksum = excluded.checksum",
+                (run_id, table.table_name, table.version, table.row_count, table.checksum),
+            )
+
+    def _step(self, run_id: str, state: str) -> None:
+        """Take a step; the database refuses one that does not exist. A run that another program took over can't take any."""
+        self._connection.execute("UPDATE run SET state = %s WHERE run_id = %s", (state, run_id))
 
     def candidates(self, run_id: str) -> list[TableVersion]:
-        rows = self._connection.execute("SELECT table_name, version, row_count FROM candidate WHERE run_id = %s ORDER BY 1", (run_id,))
+        rows = self._connection.execute("SELECT table_name, version, row_count, checksum FROM candidate WHERE run_id = %s ORDER BY 1", (run_id,))
         return [TableVersion(*row) for row in rows]
 
     def judged(self, run_id: str, results: list[tuple[str, int, str, str, str, bool, str]]) -> None:
         """Note the gate's results: table, version, rule, description, dimension, passed, observed."""
         with self._connection.transaction():
-            self._connection.execute("DELETE FROM gate_result WHERE run_id = %s", (run_id,))
+            self._connection.execute("DELETE FROM gate_result WHERE run_id = %s AND table_name = ANY(%s)", (run_id, sorted({r[0] for r in results})))
             for result in results:
                 self._connection.execute("INSERT INTO gate_result VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", (run_id, *result))
 
     def gated(self, run_id: str) -> None:
-        self._connection.execute("UPDATE run SET state = 'gated' WHERE run_id = %s AND state = 'built'", (run_id,))
+        self._step(run_id, "gated")
 
     def abandon(self, run_id: str, reason: str) -> None:
         self._connection.execute("UPDATE run SET state = 'abandoned', closed_at = clock_timestamp(), reason = %s WHERE run_id = %s", (reason, run_id))
@@ -204,23 +354,72 @@ class Ledger:
             ).rowcount
             if done != 1:
                 raise ValueError(f"run {run_id} is {self.run_state(run_id)}, not gated")
-            row = self._connection.execute(
+            identity = self._one(
                 "INSERT INTO release (run_id, parent_release_id) SELECT run_id, parent_release_id FROM run WHERE run_id = %s RETURNING release_id",
-                (run_id,),
-            ).fetchone()
-            assert row
-            self._connection.execute(
-                "INSERT INTO release_table SELECT %s, table_name, version, row_count FROM candidate WHERE run_id = %s", (row[0], run_id)
+                run_id,
             )
-            return str(row[0])
+            self._connection.execute(
+                "INSERT INTO release_table (release_id, table_name, version, row_count, checksum)"
+                " SELECT %s, table_name, version, row_count, checksum FROM candidate WHERE run_id = %s",
+                (identity, run_id),
+            )
+            self._connection.execute(
+                "UPDATE release SET as_of = (SELECT max(d.arrived_at AT TIME ZONE 'Asia/Shanghai')::date FROM release_accounts(%s) JOIN delivery d USING (delivery_id))"
+                " WHERE release_id = %s",
+                (identity, identity),
+            )
+            return str(identity)
+
+    def restore(self, release_id: str) -> str:
+        """Make readers see an older release again, as a new one that names the same versions; return its id.
+
+        Deliveries that came later are not contained in it, so the next run takes them again.
+
+        Raises:
+            KeyError: there is no such release.
+            ValueError: a run is gated and about to be published.
+        """
+        with self._connection.transaction():
+            self._connection.execute("SELECT pg_advisory_xact_lock(4402)")
+            if self._one("SELECT count(*) FROM release WHERE release_id = %s", release_id) == 0:
+                raise KeyError(release_id)
+            self._connection.execute(
+                "UPDATE run SET state = 'abandoned', closed_at = clock_timestamp(), reason = %s WHERE state NOT IN ('released', 'abandoned')",
+                (f"release {release_id} was restored",),
+            )
+            identity = self._one(
+                "INSERT INTO release (kind, parent_release_id, as_of) SELECT 'restore', release_id, as_of FROM release WHERE release_id = %s RETURNING release_id",
+                release_id,
+            )
+            self._connection.execute(
+                "INSERT INTO release_table (release_id, table_name, version, row_count, checksum)"
+                " SELECT %s, table_name, version, row_count, checksum FROM release_table WHERE release_id = %s",
+                (identity, release_id),
+            )
+            return str(identity)
+
+    def releases(self) -> list[tuple[str, str, str | None, dt.datetime, dt.date | None, int, int]]:
+        """All releases, newest first: id, kind, parent, published at, as of, tables, deliveries contained."""
+        rows = self._connection.execute(
+            "SELECT release_id, kind, parent_release_id, published_at, as_of,"
+            " (SELECT count(*) FROM release_table t WHERE t.release_id = r.release_id), (SELECT count(*) FROM release_accounts(r.release_id))"
+            " FROM release r ORDER BY release_id DESC"
+        )
+        return [tuple(row) for row in rows]
 
     def current_release(self) -> str | None:
-        row = self._connection.execute("SELECT max(release_id) FROM release").fetchone()
-        return row[0] if row else None
+        return self._one("SELECT max(release_id) FROM release")
 
-    def release_tables(self, release_id: str) -> list[TableVersion]:
-        rows = self._connection.execute("SELECT table_name, version, row_count FROM release_table WHERE release_id = %s ORDER BY 1", (release_id,))
+    def release_tables(self, release_id: str | None) -> list[TableVersion]:
+        rows = self._connection.execute(
+            "SELECT table_name, version, row_count, checksum FROM release_table WHERE release_id = %s ORDER BY 1", (release_id,)
+        )
         return [TableVersion(*row) for row in rows]
+
+    def _one(self, sql: LiteralString, *values: object) -> Any:
+        """The single value that a statement answers with."""
+        row = self._connection.execute(sql, values or None).fetchone()
+        return row[0] if row else None
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """The answer to a constant statement, for projections of the ledger."""

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.sdk import BaseOperator
 
 REPO = Path(os.environ.get("LAKE_REPO", ""))
 PYTHON = REPO / ".lake" / "env" / "lake" / "bin" / "python"
 # The same namespace as spark_jobs.session, which can't be imported here.
 NAMESPACE = uuid.UUID("6f0a9a52-6f0e-5d0b-9f43-4c1b8f6f2a11")
-REFUSED = 3
+REFUSED, NOTHING = 3, 4
 GRACE_SECONDS = 15
 
 
@@ -26,7 +26,8 @@ class LakeOperator(BaseOperator):
 
     Each argument is one element of the program's argument list, whatever it contains. The program
     gets the instance, the ids of run, task and try, and the id of its Spark session; it reads secrets
-    itself. Exit code 3 means that trying again changes nothing.
+    itself. Exit code 3 means that trying again changes nothing, 4 that there was nothing to do: what waits for
+    this task's assets is then not started.
 
     Args:
         module: name of a Python module of this project.
@@ -64,6 +65,8 @@ class LakeOperator(BaseOperator):
         code = self._process.wait()
         if code == REFUSED:
             raise AirflowFailException(last)
+        if code == NOTHING:
+            raise AirflowSkipException(last)
         if code != 0:
             raise AirflowException(f"{self.module} ended with {code}: {last}")
 

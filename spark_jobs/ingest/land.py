@@ -7,22 +7,28 @@ for the department that sent it; one bad record is kept as raw text and stops no
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.contract import Contract
 from catalog.derive import header_bindings, required_headers
-from infra.ledger import Delivery, Ledger
+from infra.ledger import Delivery, Ledger, Statement
 from infra.settings import Settings
 
 BATCH_ROWS = 50_000
+MANIFEST = ".manifest.json"
+CHINA = ZoneInfo("Asia/Shanghai")
 csv.field_size_limit(16 * 2**20)
 
 
@@ -38,15 +44,30 @@ class Landing:
     new: bool
 
 
+class Manifest(BaseModel):
+    """What a sender may state beside a file, in ``<file name>.manifest.json``. Every entry may be left out.
+
+    ``as_of``: the business day that the content describes, as YYYY-MM-DD. ``revision``: a rising number where a file
+    replaces one that was sent before. ``simulated``: the content is made up, for demonstration.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    department: str = Field("", max_length=60)
+    as_of: dt.date | None = None
+    revision: int = Field(0, ge=0, le=10**6)
+    simulated: bool = False
+
+
 def inbox(settings: Settings, feed: str) -> Path:
-    """Where files of a feed wait for the next run. Write beside it and move in, so that no half file is taken."""
+    """Where files of a feed wait for the next run. Write beside it and move in, so that no half file is taken; a manifest goes first."""
     return settings.folder(f"landing/inbox/{feed}")
 
 
 def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list[Landing]:
     """Land every file in the feed's inbox, in the order of their names, and move it to the archive of bytes."""
     files = sorted(p for p in inbox(settings, contract.name).iterdir() if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
-    results = [land(settings, ledger, contract, path) for path in files]
+    results = [land(settings, ledger, contract, path) for path in files if not path.name.endswith(MANIFEST)]
     # What a killed run had noted but not yet split is taken up again from the kept bytes.
     for delivery in ledger.deliveries(contract.name, "arrived"):
         results.append(_split(settings, ledger, contract, delivery, new=False))
@@ -65,10 +86,63 @@ def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> 
             f.flush()
             os.fsync(f.fileno())
         temporary.replace(kept)
-    delivery, new = ledger.arrive(contract.name, digest, len(content), path.name, contract.department)
-    result = _split(settings, ledger, contract, delivery, new) if delivery.state == "arrived" else Landing(delivery, new)
+    manifest = path.with_name(path.name + MANIFEST)
+    try:
+        says, objection = stated(contract, path.name, manifest.read_text(encoding="utf-8") if manifest.exists() else "{}"), ""
+    except (Refused, UnicodeDecodeError) as refusal:
+        says, objection = Statement(contract.department), str(refusal)
+    delivery, new = ledger.arrive(contract.name, digest, len(content), path.name, says)
+    if delivery.state == "arrived":
+        objection = objection or _name_taken(ledger.namesake(contract.name, path.name, delivery.delivery_id), delivery)
+        if objection:
+            ledger.refuse(delivery.delivery_id, objection)
+            result = Landing(ledger.delivery(delivery.delivery_id), new)
+        else:
+            result = _split(settings, ledger, contract, delivery, new)
+    else:
+        result = Landing(delivery, new)
     path.unlink()
+    manifest.unlink(missing_ok=True)
     return result
+
+
+def stated(contract: Contract, file_name: str, manifest: str) -> Statement:
+    """What is known about a file beside its content: from the manifest, else from its name, else from the contract.
+
+    Raises:
+        Refused: the manifest can't be understood, or the business date lies in the future.
+    """
+    try:
+        says = Manifest.model_validate_json(manifest)
+    except ValidationError as error:
+        where = "；".join(f"{'.'.join(str(x) for x in e['loc']) or '全文'}：{e['msg']}" for e in error.errors())
+        raise Refused(
+            f"随附的说明文件（{file_name}{MANIFEST}）不符合约定：{where}。可写 department、as_of（如 2019-06-30）、revision、simulated。"
+        ) from error
+    date = says.as_of or _date_in_name(contract, file_name)
+    if date and date > dt.datetime.now(CHINA).date():
+        raise Refused(f"声明的业务日期 {date} 在将来。请核对说明文件或文件名里的日期。")
+    return Statement(says.department or contract.department, date, says.revision, says.simulated)
+
+
+def _date_in_name(contract: Contract, file_name: str) -> dt.date | None:
+    found = re.search(contract.file_name_date, file_name) if contract.file_name_date else None
+    if not found:
+        return None
+    try:
+        return dt.date(int(found["y"]), int(found["m"]), int(found["d"]))
+    except ValueError:
+        raise Refused(f"文件名里的日期“{found.group()}”不是真实的日期。请改正文件名，或在说明文件里写 as_of。") from None
+
+
+def _name_taken(namesake: Delivery | None, delivery: Delivery) -> str:
+    """Why a file may not come under the name of an earlier one with other content; empty if it may."""
+    if namesake is None or delivery.source_revision > namesake.source_revision or delivery.business_date != namesake.business_date:
+        return ""
+    return (
+        f"同名文件已于 {namesake.arrived_at[:10]} 送达（批次 {namesake.delivery_id}），内容不同。"
+        f"如果这是更正，请声明修订号（大于 {namesake.source_revision}）；如果是另一天的数据，请声明业务日期；否则请换一个文件名。"
+    )
 
 
 def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery, new: bool) -> Landing:

@@ -15,7 +15,7 @@ import yaml
 from infra import dashboards
 from infra.services.superset import Client, assets
 
-MART = "gold.mart_registrations_yearly"
+MART = "gold.mart_registrations_monthly"
 RESOURCES = {"dashboard": "dashboard_title", "chart": "slice_name", "dataset": "table_name"}
 
 
@@ -26,7 +26,7 @@ def deployer(place: Any) -> Client:
 
 @pytest.fixture(scope="module")
 def dataset(deployer: Client) -> int:
-    found = deployer.find("/api/v1/dataset/", "table_name", "mart_registrations_yearly")
+    found = deployer.find("/api/v1/dataset/", "table_name", "mart_registrations_monthly")
     assert found
     return int(found["id"])
 
@@ -107,14 +107,14 @@ def test_what_git_no_longer_has_is_removed(place, deployer, altered, monkeypatch
 
 
 def test_what_was_changed_by_hand_is_put_back_and_what_people_made_stays(place, deployer, dataset):
-    chart = deployer.find("/api/v1/chart/", "slice_name", "各区登记户数")
+    chart = deployer.find("/api/v1/chart/", "slice_name", "各区户数（按住所地址）")
     deployer.ok("PUT", f"/api/v1/chart/{chart['id']}", json={"slice_name": "改过的名字"})
     steward = place.client("steward")
     own = {"slice_name": "管理员自己的图表", "viz_type": "table", "datasource_id": dataset, "datasource_type": "table", "params": "{}"}
     mine = steward.ok("POST", "/api/v1/chart/", json=own).json()["id"]
     try:
         done = dashboards.deploy(place.context)
-        assert done.changed == ("charts/subjects_by_district.yaml: slice_name is '改过的名字', wanted '各区登记户数'",)
+        assert done.changed == ("charts/subjects_by_district.yaml: slice_name is '改过的名字', wanted '各区户数（按住所地址）'",)
         assert deployer.call("GET", f"/api/v1/chart/{mine}").status_code == 200
     finally:
         steward.call("DELETE", f"/api/v1/chart/{mine}")
@@ -155,14 +155,14 @@ def test_many_readers_at_once_get_their_own_answers(place, dataset):
 @pytest.mark.parametrize(
     "sql",
     [
-        "INSERT INTO lake.gold.mart_registrations_yearly SELECT * FROM lake.gold.mart_registrations_yearly",
-        "DELETE FROM lake.gold.mart_registrations_yearly",
-        "DROP VIEW lake.gold.mart_registrations_yearly",
+        "INSERT INTO lake.gold.mart_registrations_monthly SELECT * FROM lake.gold.mart_registrations_monthly",
+        "DELETE FROM lake.gold.mart_registrations_monthly",
+        "DROP VIEW lake.gold.mart_registrations_monthly",
         "CREATE TABLE lake.gold.copy AS SELECT 1 AS one",
-        "/* SELECT */ -- \n DROP TABLE lake.gold_tables.mart_registrations_yearly",
-        "SELECT 1; DROP VIEW lake.gold.mart_registrations_yearly",
-        "CALL lake.system.vacuum('gold_tables', 'mart_registrations_yearly', '7d')",
-        "SELECT * FROM lake.gold_tables.mart_registrations_yearly",
+        "/* SELECT */ -- \n DROP TABLE lake.gold_tables.mart_registrations_monthly",
+        "SELECT 1; DROP VIEW lake.gold.mart_registrations_monthly",
+        "CALL lake.system.vacuum('gold_tables', 'mart_registrations_monthly', '7d')",
+        "SELECT * FROM lake.gold_tables.mart_registrations_monthly",
         "SELECT * FROM lake.bronze.registration_subjects",
         "SELECT * FROM system.runtime.queries",
     ],
@@ -174,12 +174,12 @@ def test_sql_lab_refuses_what_is_no_reading_of_the_released_views(place, databas
 
 
 def test_a_refusal_says_why_in_chinese(place, database):
-    answer = run_sql(place.client("analyst"), database, "DELETE FROM lake.gold.mart_registrations_yearly")
+    answer = run_sql(place.client("analyst"), database, "DELETE FROM lake.gold.mart_registrations_monthly")
     assert "只能查询" in answer.json()["errors"][0]["message"]
 
 
 def test_sql_lab_reads_the_released_views(place, database):
-    answer = run_sql(place.client("analyst"), database, "SELECT sum(subjects) AS n FROM lake.gold.mart_registrations_yearly")
+    answer = run_sql(place.client("analyst"), database, "SELECT sum(subjects) AS n FROM lake.gold.mart_registrations_monthly")
     assert answer.status_code == 200, answer.text
     assert [answer.json()["data"][0]["n"]] == place.ask("analyst", f"SELECT sum(subjects) FROM lake.{MART}")[0]
 
@@ -192,7 +192,7 @@ def test_a_sub_query_or_a_template_in_a_chart_reaches_nothing(place, dataset):
     leader = place.client("leader")
     for column in (
         "(SELECT max(subject_name) FROM lake.bronze.registration_subjects)",
-        "(SELECT count(*) FROM lake.gold_tables.mart_registrations_yearly)",
+        "(SELECT count(*) FROM lake.gold_tables.mart_registrations_monthly)",
     ):
         assert ask_chart(leader, dataset, column).status_code >= 400
     template = ask_chart(leader, dataset, "'{{ cycler.__init__.__globals__ }}'")
@@ -227,7 +227,7 @@ def test_readers_reach_no_other_database(place, another_database):
         assert ask_chart(client, dataset).status_code == 403
         assert client.call("GET", f"/api/v1/dataset/{dataset}").status_code in (403, 404)
         assert client.call("GET", f"/api/v1/database/{database}").status_code in (403, 404)
-    assert run_sql(place.client("analyst"), database, "SELECT * FROM lake.gold.mart_registrations_yearly").status_code >= 400
+    assert run_sql(place.client("analyst"), database, "SELECT * FROM lake.gold.mart_registrations_monthly").status_code >= 400
 
 
 @pytest.fixture

@@ -12,17 +12,13 @@ import pytest
 from infra.services.trino import as_publisher
 from infra.settings import HOST
 
-STEP = "import runpy, sys; sys.argv = ['pipeline', *sys.argv[1:]]; runpy.run_module('spark_jobs.pipeline', run_name='__main__')"
-CANDIDATES = """
+# A step of the pipeline, after ``injury`` has been done to the program: a wrong rule, a lost row.
+STEP = """
 import sys
-from catalog.contract import load_contracts
-from catalog.derive import table_name
-from infra.ledger import Ledger
-from spark_jobs import delta, pipeline, session
-context = session.context()
-spark = session.connect(context)
-with Ledger(context) as ledger:
-    ledger.built(sys.argv[1], [delta.current_version(spark, table_name(c)) for c in pipeline.released_tables(load_contracts())])
+from spark_jobs import pipeline
+exec(sys.argv[2])
+sys.argv = ['pipeline', sys.argv[1]]
+sys.exit(pipeline.main())
 """
 DBT = """
 import sys, uuid
@@ -48,12 +44,14 @@ class Published:
         temporary.chmod(0o644)
         temporary.replace(path)
 
-    def step(self, name: str, run_id: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """One step of a run, without Airflow."""
-        return self._stack.python(STEP, name, "--run-id", run_id, check=check)
+    def step(self, name: str, injury: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One step of a run, without Airflow; ``injury`` is Python that damages the program first."""
+        return self._stack.python(STEP, name, injury, check=check)
 
-    def note_candidates(self, run_id: str) -> None:
-        self._stack.python(CANDIDATES, run_id)
+    def send(self, name: str, rows: list[str]) -> None:
+        """Put a small delivery of made-up subjects into the inbox: ``name,code,date,address`` lines under their header."""
+        text = "企业名称,统一社会信用代码,注册日期,注册地址\n" + "".join(f"{row}\n" for row in rows)
+        self.deliver(self._stack.state / "landing" / "inbox" / "registration_subjects" / name, text.encode())
 
     def dbt(self, *arguments: str) -> str:
         return self._stack.python(DBT, *arguments).stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 
 import psycopg
 import pytest
@@ -15,14 +14,15 @@ from infra import processes
 
 def test_airflow_runs_a_step_again_whose_program_was_killed(published, eventually):
     """The program dies without a word; nobody but the scheduler notices, and starts it again."""
+    published.send("killed.csv", ["广州市测试被杀有限公司,91440101MA5KYYYY18,2019-03-01,广州市天河区体育西路1号"])
     run = published.background_run()
 
     def victim() -> int | None:
-        for pid in published.programs("spark_jobs.pipeline build"):
+        for pid in published.programs("spark_jobs.pipeline silver"):
             return pid
         return None
 
-    pid = eventually(victim, 120, "the build step's program")
+    pid = eventually(victim, 120, "the silver step's program")
     published.kill(pid, signal.SIGKILL)
     eventually(lambda: run.poll() is not None, 300, "the end of the run", 1)
     assert run.returncode == 0
@@ -30,8 +30,10 @@ def test_airflow_runs_a_step_again_whose_program_was_killed(published, eventuall
         assert ledger.execute("SELECT count(*) FROM run WHERE state = 'released'").fetchone()[0] >= 1
         assert ledger.execute("SELECT state FROM run ORDER BY opened_at DESC LIMIT 1").fetchone()[0] == "released"
     with psycopg.connect(**published.database("airflow")) as airflow:
-        tries = airflow.execute("SELECT max(try_number) FROM task_instance WHERE task_id = 'build'").fetchone()[0]
+        tries = airflow.execute("SELECT max(try_number) FROM task_instance WHERE task_id = 'silver'").fetchone()[0]
     assert tries == 2
+    name = published.ask("steward", "SELECT subject_name FROM lake.gold.archive_subject WHERE subject_name = '广州市测试被杀有限公司'")
+    assert name == [["广州市测试被杀有限公司"]]
 
 
 def test_delta_takes_a_statement_once_however_often_it_is_sent(published):
@@ -71,40 +73,67 @@ def test_dbt_s_unit_tests_hold_on_this_engine(published):
     assert re.search(r"PASS=[1-9]", done), done
 
 
+LOSES_A_DISTRICT = """
+build = pipeline.dbt_runs.build
+def wrong(context, writer, anew):
+    build(context, writer, anew)
+    writer.spark.sql("DELETE FROM gold_tables.mart_registrations_monthly WHERE district_name = '天河区'")
+pipeline.dbt_runs.build = wrong
+"""
+FORGETS_ROWS = """
+pipeline.silver._set_aside = lambda *arguments: None
+"""
+
+
 def test_great_expectations_stops_a_mart_that_lost_rows(published):
-    """Each remaining row is valid, keys and types hold; only the comparison with the current release sees the loss."""
-    before = published.ask("leader", "SELECT sum(subjects) FROM lake.gold.mart_registrations_yearly")
-    run_id = f"loss-{time.time_ns()}"
-    published.step("load", run_id)
-    published.step("build", run_id)
-    with published.spark() as spark:
-        spark.sql("DELETE FROM gold_tables.mart_registrations_yearly WHERE district_name = '天河区'")
-    published.note_candidates(run_id)
-    done = published.step("gate", run_id, check=False)
-    assert done.returncode == 3
-    assert "合计" in done.stdout
-    assert published.ask("leader", "SELECT sum(subjects) FROM lake.gold.mart_registrations_yearly") == before
+    """Each remaining row is valid, keys and types hold; only the comparison with silver sees the loss."""
+    before = published.ask("leader", "SELECT sum(subjects), max(release_id) FROM lake.gold.mart_registrations_monthly")
+    published.send("loss.csv", ["广州市测试关口有限公司,91440101MA5KYYYY28,2019-03-02,广州市天河区体育西路2号"])
+    published.step("ingest")
+    published.step("silver")
+    done = published.step("gold", LOSES_A_DISTRICT, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "登记情况各格合计应等于主体数" in done.stdout
+    assert "subjects_conserved" in done.stdout
+    assert published.ask("leader", "SELECT sum(subjects), max(release_id) FROM lake.gold.mart_registrations_monthly") == before
     with published.ledger() as ledger:
-        assert ledger.execute("SELECT state FROM run WHERE run_id = %s", (run_id,)).fetchone()[0] == "abandoned"
-    refused = published.step("publish", run_id, check=False)
-    assert refused.returncode == 1
-    # The next run starts from the release again.
+        state, reason = ledger.execute("SELECT state, reason FROM run ORDER BY opened_at DESC LIMIT 1").fetchone()
+        assert state == "abandoned"
+        assert "gold_tables.mart_registrations_monthly" in reason
+    refused = published.step("publish", check=False)
+    assert refused.returncode == 4  # nothing to publish
+    # The next run starts from the release again, and takes the delivery with it.
     published.lake("run")
-    assert published.ask("leader", "SELECT sum(subjects) FROM lake.gold.mart_registrations_yearly") == before
+    after = published.ask("leader", "SELECT sum(subjects), max(release_id) FROM lake.gold.mart_registrations_monthly")
+    assert (after[0][0], after[0][1] > before[0][1]) == (before[0][0] + 1, True)
+
+
+def test_great_expectations_stops_facts_when_rows_vanish(published):
+    """Rows that are neither fact nor quarantined break no rule of any row; only the count at landing knows of them."""
+    before = published.ask("leader", "SELECT count(*), max(release_id) FROM lake.gold.archive_subject")
+    published.send("vanished.csv", ["N/A,91440101MA5KYYYY38,2019-03-02,广州市天河区体育西路3号"])
+    published.step("ingest")
+    done = published.step("silver", FORGETS_ROWS, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "事实与隔离之和应等于落地的" in done.stdout
+    assert published.ask("leader", "SELECT count(*), max(release_id) FROM lake.gold.archive_subject") == before
+    published.lake("run")
+    reasons = published.ask("steward", "SELECT reasons FROM lake.silver.registration_subjects_quarantine WHERE credit_code = '91440101MA5KYYYY38'")
+    assert reasons == [[["subject_name_present"]]]
 
 
 def test_trino_shows_the_release_while_something_newer_lies_beneath(published):
     """Half a build is in the table; readers' views are pinned, and what lies beneath is denied to them."""
-    sql = "SELECT sum(subjects) FROM lake.gold.mart_registrations_yearly"
+    sql = "SELECT sum(subjects) FROM lake.gold.mart_registrations_monthly"
     before = published.ask("leader", sql)
     with published.spark() as spark:
-        spark.sql("DELETE FROM gold_tables.mart_registrations_yearly WHERE registration_year < 2000")
-        assert spark.sql("SELECT sum(subjects) FROM gold_tables.mart_registrations_yearly").collect()[0][0] != before[0][0]
+        spark.sql("DELETE FROM gold_tables.mart_registrations_monthly WHERE registration_month < DATE '2000-01-01'")
+        assert spark.sql("SELECT sum(subjects) FROM gold_tables.mart_registrations_monthly").collect()[0][0] != before[0][0]
     assert published.ask("leader", sql) == before
     for hidden in (
-        "lake.gold_tables.mart_registrations_yearly",
-        'lake.gold_tables."mart_registrations_yearly$history"',
-        "lake_publish.gold.mart_registrations_yearly",
+        "lake.gold_tables.mart_registrations_monthly",
+        'lake.gold_tables."mart_registrations_monthly$history"',
+        "lake_publish.gold.mart_registrations_monthly",
     ):
         with pytest.raises(trino.exceptions.TrinoUserError, match="Access Denied"):
             published.ask("analyst", f"SELECT * FROM {hidden}")
@@ -126,6 +155,10 @@ def test_postgresql_refuses_a_step_that_the_state_machine_lacks(published):
             ledger.execute("UPDATE run SET state = 'open' WHERE run_id = %s", (release,))
         with pytest.raises(psycopg.errors.RaiseException, match="can't go from loaded to landed"):
             ledger.execute("UPDATE delivery SET state = 'landed' WHERE state = 'loaded'")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            ledger.execute(
+                "INSERT INTO run_delivery SELECT run_id, delivery_id, arrived + 1, applied, superseded, duplicate, quarantined FROM run_delivery LIMIT 1"
+            )
         ledger.execute("INSERT INTO run (run_id) VALUES ('one') ON CONFLICT DO NOTHING")
         try:
             with pytest.raises(psycopg.errors.UniqueViolation):

@@ -12,8 +12,9 @@ from open_data_contract_standard.model import SchemaProperty
 
 from catalog.contract import CONTRACTS, FIELDS, RESERVED, Contract, ContractError, load_contracts, load_fields, resolved
 from catalog.properties import Kind
+from spark_jobs.refine import districts
 
-MART = "gold/mart_registrations_yearly.yaml"
+MART = "gold/mart_registrations_monthly.yaml"
 FEED = "bronze/registration_subjects.yaml"
 AREA = "silver/ref_area.yaml"
 
@@ -29,7 +30,7 @@ def contracts():
 def test_every_file_is_a_contract_and_every_contract_is_named_by_its_path(contracts):
     files = {f"{path.parent.name}.{path.stem}" for path in CONTRACTS.rglob("*") if path.is_file()}
     assert files == set(contracts)
-    assert {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_yearly"} <= files
+    assert {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_monthly"} <= files
 
 
 def test_names_over_all_declarations(contracts):
@@ -55,7 +56,7 @@ def test_chinese_names_are_chinese_and_distinct(contracts):
 
 
 def test_no_field_is_without_use(contracts):
-    used = {column.name for c in contracts.values() for column in c.columns} | {"release_id"}
+    used = {column.name for c in contracts.values() for column in c.columns} | {"release_id", "reasons"}
     reserved = {name for columns in RESERVED.values() for name, _, _ in columns}
     assert sorted(set(load_fields()) - used - reserved) == []
 
@@ -72,26 +73,62 @@ def test_a_feed_is_keyed_by_delivery_and_row_and_states_its_rules_itself(contrac
     assert feed.keys == ("delivery_id", "row_number")
     assert {rule.id for rule in feed.rules if rule.severity == "quarantine"} == {
         "subject_name_present",
+        "subject_name_legible",
+        "columns_aligned",
+        "subject_identifiable",
+        "credit_code_no_resident_id",
         "registration_date_present",
-        "registration_date_form",
+        "registration_date_real",
+        "registration_date_not_future",
     }
 
 
 def test_a_mart_has_rules_from_its_columns(contracts):
-    mart = contracts["gold.mart_registrations_yearly"]
+    mart = contracts["gold.mart_registrations_monthly"]
     rules = {rule.id: rule for rule in mart.rules}
-    assert rules["mart_registrations_yearly_key"].columns == ("registration_year", "enterprise_type", "district_name", "district_confidence")
+    assert rules["mart_registrations_monthly_key"].columns == (
+        "registration_month", "district_name", "subject_category", "enterprise_type", "industry_section_name",
+    )  # fmt: skip
     assert rules["subjects_present"].severity == "fail"
     assert rules["value_kind_known"].dimension == "规范性"
-    assert rules["mart_registrations_yearly_rows"].operator == "mustBeGreaterThan"
+    assert rules["mart_registrations_monthly_rows"].operator == "mustBeGreaterThan"
 
 
 def test_a_fact_gets_identity_and_both_times(tmp_path):
-    problems = broken(tmp_path, AREA, lambda c: set_custom(c, "kind", "fact"))
+    # The key of a fact is its delivery and row.
+    problems = broken(tmp_path, AREA, lambda c: set_custom(c, "kind", "fact") or [p.pop("primaryKey", None) for p in table(c)["properties"]])
     assert problems == []
     fact = load_contracts(tmp_path / "contracts", tmp_path / "fields.yaml")["silver.ref_area"]
     assert fact.kind is Kind.FACT
-    assert [column.name for column in fact.columns][-3:] == ["subject_id", "effective_from", "known_at"]
+    assert [column.name for column in fact.columns][-6:] == ["subject_id", "effective_from", "known_at", "delivery_id", "row_number", "value_kind"]
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "message"),
+    [
+        (FEED, "([0-9]{4})", "exactly the named groups y, m and d"),
+        (FEED, "(?P<y>[0-9]{4})(?P<m>[0-9]{2})", "exactly the named groups y, m and d"),
+        (FEED, "(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?P<h>[0-9]{2})", "exactly the named groups y, m and d"),
+        (FEED, "(?P<y>[0-9]{4}", "fileNameDate is no regular expression"),
+        (MART, "(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})", "fileNameDate belongs to a feed"),
+    ],
+)
+def test_a_pattern_of_dates_in_file_names_is_checked(tmp_path, file, pattern, message):
+    problems = broken(tmp_path, file, lambda c: set_custom(c, "fileNameDate", pattern))
+    assert [message in p and p.startswith(file) for p in problems] == [True], problems
+
+
+def test_a_pattern_of_dates_in_file_names_is_kept(tmp_path):
+    pattern = "_(?P<d>[0-9]{2})(?P<m>[0-9]{2})(?P<y>[0-9]{4})"
+    assert broken(tmp_path, FEED, lambda c: set_custom(c, "fileNameDate", pattern)) == []
+    contracts = load_contracts(tmp_path / "contracts", tmp_path / "fields.yaml")
+    assert {c.id: c.file_name_date for c in contracts.values() if c.file_name_date} == {"bronze.registration_subjects": pattern}
+
+
+def test_the_values_of_districts_are_those_that_are_found():
+    found = [value for value in vars(districts).values() if isinstance(value, districts.District)]
+    assert set(load_fields()["district_reason"].allowed) == {district.reason for district in found}
+    assert {district.confidence for district in found} <= set(load_fields()["district_confidence"].allowed)
 
 
 def test_personal_columns_are_classified(contracts):
@@ -105,7 +142,7 @@ def properties(contract: Contract) -> dict[str | None, SchemaProperty]:
 
 
 def test_resolved_contract_states_what_the_file_inherits(contracts):
-    by_name = properties(contracts["gold.mart_registrations_yearly"])
+    by_name = properties(contracts["gold.mart_registrations_monthly"])
     assert by_name["subjects"].businessName == "市场主体数"
     assert by_name["subjects"].physicalType == "BIGINT"
     assert by_name["as_of"].required is True
@@ -153,7 +190,7 @@ def table(contract: dict[str, Any]) -> dict[str, Any]:
 
 
 FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
-    "id": (MART, lambda c: c.update(id="gold.other"), "write 'gold.mart_registrations_yearly'"),
+    "id": (MART, lambda c: c.update(id="gold.other"), "write 'gold.mart_registrations_monthly'"),
     "version": (MART, lambda c: c.update(version="1"), "write it as 1.0.0"),
     "unknown top key": (MART, lambda c: c.update(ownner="x"), "'ownner' was unexpected"),
     "misspelt nested key": (MART, lambda c: column(c, "subjects").update(requried=True), "'requried' was unexpected"),

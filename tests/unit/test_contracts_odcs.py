@@ -6,6 +6,8 @@ import pytest
 
 from catalog.contract import load_contracts, resolved
 
+UNTESTABLE = "Metric invalidValues needs a validValues or a pattern argument."
+
 
 @pytest.fixture
 def no_network(monkeypatch):
@@ -24,7 +26,12 @@ def test_lint_passes(name):
     contract = load_contracts()[name]
     for text in (contract.path.read_text(encoding="utf-8"), resolved(contract).to_yaml()):
         run = DataContract(data_contract_str=text).lint()
-        assert run.result == "passed", [(check.name, check.reason) for check in run.checks or []]
+        told = [(check.name, check.reason) for check in run.checks or [] if check.reason and check.reason != UNTESTABLE]
+        assert told == []
+        # A named check of ours (spark_jobs.refine.rules) is the only thing that the tool may be unable to test; resolved, it is a text.
+        ours = sum("check" in rule.arguments for rule in contract.rules) if text != resolved(contract).to_yaml() else 0
+        assert sum(check.reason == UNTESTABLE for check in run.checks or []) == ours
+        assert run.result == ("warning" if ours else "passed")
 
 
 @pytest.mark.usefixtures("no_network")

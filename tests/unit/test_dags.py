@@ -9,7 +9,7 @@ from infra.settings import REPO
 
 DAGS = sorted((REPO / "dags").glob("*.py"))
 ALLOWED = {"pendulum", "airflow.sdk", "infra.orchestration.operator"}
-TEMPLATE = re.compile(r"\{\{\s*(run_id|params\.[a-z_]+)\s*\}\}")
+TEMPLATE = re.compile(r"\{\{\s*params\.[a-z_]+\s*\}\}")
 
 
 def test_there_are_dags():
@@ -28,6 +28,19 @@ def test_a_dag_imports_nothing_but_airflow_and_the_operator(path):
 
 
 @pytest.mark.parametrize("path", DAGS, ids=lambda p: p.name)
-def test_only_the_run_s_id_and_checked_params_reach_an_argument_list(path):
+def test_only_checked_params_reach_an_argument_list(path):
     texts = [n.value for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     assert [t for t in texts if "{{" in t and not TEMPLATE.fullmatch(t)] == []
+
+
+def test_assets_tie_the_steps_together():
+    """Each step waits for what the step before gives out; the first waits for the clock."""
+    given, awaited = {}, {}
+    for path in DAGS:
+        for call in (n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)):
+            for keyword in call.keywords:
+                if keyword.arg in ("outlets", "schedule"):
+                    names = {n.value for n in ast.walk(keyword.value) if isinstance(n, ast.Constant) and str(n.value).startswith("lake://")}
+                    (given if keyword.arg == "outlets" else awaited)[path.stem] = names
+    assert given == {"ingest": {"lake://bronze"}, "silver": {"lake://silver"}, "gold": {"lake://gold"}, "publish": {"lake://release"}}
+    assert awaited == {"ingest": set(), "silver": {"lake://bronze"}, "gold": {"lake://silver"}, "publish": {"lake://gold"}}

@@ -1,21 +1,27 @@
 """What follows from a contract is exactly this."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from catalog.contract import load_contracts
 from catalog.derive import (
+    all_tables,
     bronze_columns,
+    checksum_sql,
     column_mask,
     create_table_sql,
     header_bindings,
+    physical_columns,
+    quarantine_of,
     required_headers,
     spark_schema,
     table_name,
     trino_rules,
     view_comments,
 )
+from catalog.properties import Kind
 
 ROLES = ["analyst", "leader", "steward", "supervisor", "operator", "publisher"]
 
@@ -54,20 +60,119 @@ def test_no_properties_no_clause(contracts):
 
 
 def test_table_names(contracts):
-    assert {name: table_name(contract) for name, contract in contracts.items()} == {
-        "bronze.registration_subjects": "bronze.registration_subjects",
-        "gold.mart_registrations_yearly": "gold_tables.mart_registrations_yearly",
-        "ops.deliveries": "ops_tables.deliveries",
-        "ops.releases": "ops_tables.releases",
-        "silver.ref_area": "silver_tables.ref_area",
-    }
+    assert table_name(contracts["bronze.registration_subjects"]) == "bronze.registration_subjects"
+    assert table_name(contracts["gold.archive_subject"]) == "gold_tables.archive_subject"
+    assert table_name(contracts["ops.releases"]) == "ops_tables.releases"
+    assert table_name(contracts["silver.ref_area"]) == "silver_tables.ref_area"
 
 
 def test_spark_schema(contracts):
-    assert spark_schema(contracts["gold.mart_registrations_yearly"]) == (
-        "registration_year INT NOT NULL, enterprise_type STRING NOT NULL, district_code STRING, district_name STRING NOT NULL, "
-        "district_confidence STRING NOT NULL, subjects BIGINT NOT NULL, as_of DATE NOT NULL, value_kind STRING NOT NULL"
+    assert spark_schema(contracts["gold.mart_registrations_monthly"]) == (
+        "registration_month DATE NOT NULL, district_code STRING, district_name STRING NOT NULL, subject_category STRING NOT NULL, "
+        "enterprise_type STRING NOT NULL, industry_section STRING, industry_section_name STRING NOT NULL, subjects BIGINT NOT NULL, "
+        "subjects_with_capital BIGINT NOT NULL, registered_capital_total DECIMAL(28,2), marked_subjects BIGINT NOT NULL, as_of DATE NOT NULL, "
+        "value_kind STRING NOT NULL"
     )
+
+
+def test_a_quarantine_is_bronze_with_reasons(contracts):
+    feed = contracts["bronze.registration_subjects"]
+    quarantine = quarantine_of(feed)
+    assert quarantine.id == "silver.registration_subjects_quarantine"
+    assert [c.name for c in quarantine.columns] == [*(c.name for c in bronze_columns(feed)), "reasons"]
+    assert quarantine.column("reasons").required
+    assert (quarantine.kind, quarantine.layer) == (Kind.QUARANTINE, "silver")
+    assert table_name(quarantine) == "silver_tables.registration_subjects_quarantine"
+    assert spark_schema(quarantine) == f"{spark_schema(feed)}, reasons ARRAY<STRING> NOT NULL"
+    assert (quarantine.inputs, quarantine.readers, quarantine.retention_years) == ((feed.id,), feed.readers, feed.retention_years)
+    assert list(view_comments(quarantine)["columns"])[-2:] == ["reasons", "release_id"]
+    for text in (quarantine.chinese, quarantine.description, quarantine.grain, quarantine.purpose, quarantine.limitations):
+        assert re.search(r"[\u4e00-\u9fff]", text)
+    assert quarantine.chinese == "商事登记主体基本信息（隔离）"
+    assert quarantine.grain.startswith("每行是")
+
+
+def test_a_quarantine_has_its_own_rules_not_those_of_the_feed(contracts):
+    quarantine = quarantine_of(contracts["bronze.registration_subjects"])
+    assert {(r.id, r.metric, r.columns, r.operator, r.threshold, r.severity) for r in quarantine.rules} == {
+        ("registration_subjects_quarantine_reasons_present", "nullValues", ("reasons",), "mustBe", 0, "fail"),
+        ("registration_subjects_quarantine_key", "duplicateValues", ("delivery_id", "row_number"), "mustBe", 0, "fail"),
+    }
+    assert quarantine.keys == ("delivery_id", "row_number")
+
+
+def test_only_a_feed_has_a_quarantine(contracts):
+    with pytest.raises(ValueError, match=r"silver\.ref_area is no feed"):
+        quarantine_of(contracts["silver.ref_area"])
+
+
+def test_all_tables_are_the_declared_ones_and_the_quarantines(contracts):
+    tables = all_tables(contracts)
+    assert set(tables) == {*contracts, "silver.registration_subjects_quarantine"}
+    assert list(tables) == sorted(tables)
+    assert [identity for identity, c in tables.items() if identity != c.id] == []
+    assert all_tables(tables) == tables, "a quarantine has no quarantine of its own"
+
+
+def test_a_quarantine_is_clear_for_the_steward_alone(contracts):
+    rules = trino_rules(all_tables(contracts).values(), ROLES)
+    assert access(rules, "steward", "lake", "silver", "registration_subjects_quarantine") == ({"SELECT"}, {})
+    assert set(access(rules, "operator", "lake", "silver", "registration_subjects_quarantine")[1]) == {
+        "legal_representative",
+        "registered_address",
+        "raw_line",
+    }
+    masks = access(rules, "operator", "lake", "silver", "registration_subjects_quarantine")[1]
+    assert masks["raw_line"] == "CAST(CASE WHEN raw_line IS NOT NULL THEN '***' END AS varchar)"
+    for group in ("analyst", "leader", "supervisor", "nobody"):
+        assert access(rules, group, "lake", "silver", "registration_subjects_quarantine") == (set(), {})
+    for group in ROLES:
+        assert access(rules, group, "lake", "silver_tables", "registration_subjects_quarantine")[0] <= {"SELECT", "GRANT_SELECT"}
+        assert (access(rules, group, "lake", "silver_tables", "registration_subjects_quarantine")[0] != set()) == (group == "publisher")
+
+
+def test_a_checksum_covers_every_stored_column_in_both_engines(contracts):
+    for contract in all_tables(contracts).values():
+        for engine in ("spark", "trino"):
+            sql = checksum_sql(contract, engine)
+            named = [sql.find(text) for text in (canonical(c, engine) for c in physical_columns(contract))]
+            assert -1 not in named, (contract.id, engine)
+            assert named == sorted(named), "each column has its place, so that two exchanged values are seen"
+            assert sql.count("'\u2400')") >= len(named), "NULL is told from the empty text"
+
+
+def canonical(column, engine):
+    """What stands for a value, by type; the same text in both engines."""
+    text, name = ("STRING" if engine == "spark" else "varchar"), column.name
+    if column.type == "TIMESTAMP":
+        return (
+            f"coalesce(CAST(unix_millis({name}) AS STRING), "
+            if engine == "spark"
+            else f"coalesce(CAST(CAST(to_unixtime({name}) * 1000 AS bigint) AS "
+        )
+    return f"coalesce(concat('[', array_join({name}, " if column.type.startswith("ARRAY") else f"coalesce(CAST({name} AS {text}), "
+
+
+def test_checksum_sql_is_exact(contracts):
+    area = contracts["silver.ref_area"]
+    two = replace(area, columns=(area.column("area_code"), area.column("end_year")))
+    assert checksum_sql(two, "spark") == (
+        "coalesce(CAST(sum(CAST(conv(substr(md5(encode(concat_ws('\u241f', coalesce(CAST(area_code AS STRING), '\u2400'), "
+        "coalesce(CAST(end_year AS STRING), '\u2400')), 'UTF-8')), 1, 15), 16, 10) AS DECIMAL(38,0))) AS STRING), '0')"
+    )
+    assert checksum_sql(two, "trino") == (
+        "coalesce(CAST(sum(CAST(from_base(substr(lower(to_hex(md5(to_utf8(concat_ws('\u241f', coalesce(CAST(area_code AS varchar), '\u2400'), "
+        "coalesce(CAST(end_year AS varchar), '\u2400')))))), 1, 15), 16) AS DECIMAL(38,0))) AS varchar), '0')"
+    )
+
+
+@pytest.mark.parametrize("engine", ["spark", "trino"])
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT"])
+def test_a_checksum_over_binary_fractions_is_refused(contracts, engine, kind):
+    archive = contracts["gold.archive_subject"]
+    fraction = replace(archive, columns=(*archive.columns[:2], replace(archive.columns[2], type=kind)))
+    with pytest.raises(NotImplementedError, match=r"credit_code: .*use a decimal"):
+        checksum_sql(fraction, engine)
 
 
 def test_bronze_is_text_whatever_is_declared(contracts):
@@ -87,6 +192,9 @@ def test_bronze_is_text_whatever_is_declared(contracts):
             "province_name",
             "region_name",
             "registered_address",
+            "industry_name",
+            "registration_authority",
+            "supervising_authority",
         )
     ]
     assert [(c.name, c.type, c.required) for c in columns if c.reserved] == [
@@ -123,8 +231,8 @@ def test_headers_bind_by_name_chinese_name_and_synonym(contracts):
 
 
 def test_view_comments_cover_the_view(contracts):
-    comments = view_comments(contracts["gold.mart_registrations_yearly"])
-    assert comments["view"].startswith("市场主体登记情况（年）：")
+    comments = view_comments(contracts["gold.mart_registrations_monthly"])
+    assert comments["view"].startswith("市场主体登记情况（月）：")
     assert list(comments["columns"])[-3:] == ["as_of", "value_kind", "release_id"]
     assert comments["columns"]["value_kind"] == (
         "数值性质：数值是观测、估计、预测还是模拟得出（observed=观测值；estimated=估计值；projected=预测值；simulated=模拟值）"
@@ -152,7 +260,7 @@ def rules(contracts):
 
 @pytest.mark.parametrize("group", ["analyst", "leader", "steward", "operator"])
 @pytest.mark.parametrize("schema", ["silver_tables", "gold_tables", "ops_tables"])
-@pytest.mark.parametrize("table", ["mart_registrations_yearly", "mart_registrations_yearly$history", "ref_area", "releases"])
+@pytest.mark.parametrize("table", ["mart_registrations_monthly", "mart_registrations_monthly$history", "ref_area", "releases"])
 def test_tables_beneath_are_hidden(rules, group, schema, table):
     assert access(rules, group, "lake", schema, table) == (set(), {})
     assert access(rules, group, "lake_publish", schema, table) == (set(), {})
@@ -160,7 +268,7 @@ def test_tables_beneath_are_hidden(rules, group, schema, table):
 
 @pytest.mark.parametrize("group", ["analyst", "leader", "steward", "operator"])
 def test_the_publishers_catalog_is_the_publishers(rules, group):
-    for schema, table in (("gold", "mart_registrations_yearly"), ("bronze", "registration_subjects"), ("ops", "releases")):
+    for schema, table in (("gold", "mart_registrations_monthly"), ("bronze", "registration_subjects"), ("ops", "releases")):
         assert access(rules, group, "lake_publish", schema, table) == (set(), {})
 
 
@@ -178,13 +286,20 @@ def test_the_publisher_makes_views_and_writes_no_table(rules):
     assert not {"INSERT", "DELETE", "UPDATE"} & {p for rule in rules["tables"] for p in rule["privileges"]}
 
 
+GOLD = {"gold.archive_subject", "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"}
+OPS = {"ops.deliveries", "ops.delivery_findings", "ops.quality_results", "ops.releases"}
+CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
+FACTS = {"silver.subject_registration", "silver.subject_key"}
+
+
 @pytest.mark.parametrize(
     ("group", "readable"),
     [
-        ("analyst", {"silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
-        ("leader", {"gold.mart_registrations_yearly"}),
-        ("steward", {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
-        ("operator", {"bronze.registration_subjects", "silver.ref_area", "gold.mart_registrations_yearly", "ops.deliveries", "ops.releases"}),
+        ("analyst", GOLD | OPS | CODES | FACTS),
+        ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
+        ("steward", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
+        ("operator", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
+        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review"}),
         ("nobody", set()),
     ],
 )
@@ -192,6 +307,12 @@ def test_readers_read_what_the_contract_says(contracts, rules, group, readable):
     granted = {name for name, c in contracts.items() if access(rules, group, "lake", c.layer, c.name)[0]}
     assert granted == readable
     assert all(access(rules, group, "lake", c.layer, c.name)[0] <= {"SELECT"} for c in contracts.values())
+
+
+def test_an_archive_shows_people_to_the_steward_alone(rules):
+    assert access(rules, "steward", "lake", "gold", "archive_subject")[1] == {}
+    for group in ("analyst", "leader", "supervisor", "operator"):
+        assert set(access(rules, group, "lake", "gold", "archive_subject")[1]) == {"legal_representative", "registered_address"}
 
 
 def test_bronze_history_is_not_readable(rules):
@@ -207,13 +328,13 @@ def test_personal_columns_are_masked_for_all_but_the_steward(rules):
 
 
 def test_a_mask_has_the_type_of_its_column(contracts):
-    assert column_mask(contracts["gold.mart_registrations_yearly"].column("subjects")) == "CAST(NULL AS bigint)"
-    assert column_mask(contracts["gold.mart_registrations_yearly"].column("registration_year")) == "CAST(NULL AS integer)"
+    assert column_mask(contracts["gold.mart_registrations_monthly"].column("subjects")) == "CAST(NULL AS bigint)"
+    assert column_mask(contracts["gold.archive_subject"].column("capital_rate_year")) == "CAST(NULL AS integer)"
     assert column_mask(contracts["ops.releases"].column("published_at")) == "CAST(NULL AS timestamp(3) with time zone)"
 
 
 def test_roles_must_be_known(contracts):
     with pytest.raises(ValueError, match="publisher is missing"):
         trino_rules(contracts.values(), ["analyst"])
-    with pytest.raises(ValueError, match=r"gold\.mart_registrations_yearly: readers leader are no roles"):
+    with pytest.raises(ValueError, match=r"gold\.archive_subject: readers leader are no roles"):
         trino_rules(contracts.values(), [role for role in ROLES if role != "leader"])

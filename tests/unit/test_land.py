@@ -1,9 +1,15 @@
 """Landing: strict decoding, columns bound by name, bad records kept as text, bad files refused with a message for a clerk."""
 
+import datetime as dt
+import re
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from catalog.contract import load_contracts
-from spark_jobs.ingest.land import Refused, decode, records
+from infra.ledger import Delivery, Statement
+from spark_jobs.ingest.land import Refused, _name_taken, decode, records, stated
 
 FEED = load_contracts()["bronze.registration_subjects"]
 HEADER = "企业名称,统一社会信用代码,注册日期,注册地址"
@@ -69,3 +75,74 @@ def test_an_open_quote_refuses_the_file():
     _, rows = records(FEED, f'{HEADER}\n"广州公司,代码,2019-01-01,地址\n{ROW}\n')
     with pytest.raises(Refused, match="引号"):
         list(rows)
+
+
+# --- what is stated beside a file ---------------------------------------------------------------------------------------
+
+
+def test_a_business_date_comes_from_the_manifest_else_from_the_name():
+    feed = load_contracts()["bronze.registration_subjects"]
+    assert stated(feed, "主体_2019-06-30.csv", "{}") == Statement("登记注册处", dt.date(2019, 6, 30), 0, False)
+    assert stated(feed, "主体_2019-06-30.csv", '{"as_of": "2019-07-01", "revision": 2}').business_date == dt.date(2019, 7, 1)
+    assert stated(feed, "guangzhou_2001.csv", "{}").business_date is None
+    assert stated(feed, "x.csv", '{"department": "演示部门", "simulated": true}') == Statement("演示部门", None, 0, True)
+    # An impossible date in the name harms nothing where the manifest says the day, as the refusal advises.
+    assert stated(feed, "主体_2019-02-30.csv", '{"as_of": "2019-02-28"}').business_date == dt.date(2019, 2, 28)
+    # A feed that says nothing about its names takes no day from them.
+    assert stated(replace(feed, file_name_date=None), "主体_2019-06-30.csv", "{}").business_date is None
+
+
+def test_today_in_china_is_no_future():
+    today = dt.datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    assert stated(FEED, f"主体_{today}.csv", "{}").business_date == today
+    with pytest.raises(Refused, match=r"在将来。请核对说明文件或文件名里的日期"):
+        stated(FEED, f"主体_{today + dt.timedelta(days=2)}.csv", "{}")
+
+
+@pytest.mark.parametrize(
+    ("name", "manifest", "says"),
+    [
+        ("x.csv", "{", "不符合约定"),
+        ("x.csv", '{"asof": "2019-01-01"}', "asof"),
+        ("x.csv", '{"revision": -1}', "revision"),
+        ("x.csv", '{"as_of": "2019-02-30"}', "as_of"),
+        ("x.csv", "[]", "全文"),
+        ("x.csv", '{"as_of": "2099-01-01"}', "声明的业务日期 2099-01-01 在将来"),
+        ("主体_2099-01-01.csv", "{}", "声明的业务日期 2099-01-01 在将来"),
+        ("主体_2019-02-30.csv", "{}", "文件名里的日期“2019-02-30”不是真实的日期"),
+        ("主体_2019-13-01.csv", "{}", "文件名里的日期“2019-13-01”不是真实的日期"),
+    ],
+)
+def test_what_is_stated_wrongly_is_refused_with_what_to_do(name, manifest, says):
+    with pytest.raises(Refused, match=says) as refusal:
+        stated(FEED, name, manifest)
+    assert re.search(r"请|可写 department、as_of（如 2019-06-30）、revision、simulated", str(refusal.value))
+
+
+# --- the same name again ------------------------------------------------------------------------------------------------
+
+
+def delivery(identity: str, revision: int = 0, day: dt.date | None = None) -> Delivery:
+    return Delivery(identity, FEED.name, "主体.csv", "loaded", None, 3, "2019-07-01T08:00:00+08:00", None, day, revision, False)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (None, delivery("D2")),
+        (delivery("D1"), delivery("D2", revision=1)),
+        (delivery("D1", day=dt.date(2019, 6, 29)), delivery("D2", day=dt.date(2019, 6, 30))),
+        (delivery("D1"), delivery("D2", day=dt.date(2019, 6, 30))),
+    ],
+    ids=["first of its name", "correction", "another day", "day now stated"],
+)
+def test_a_name_may_come_again_as_a_correction_or_for_another_day(earlier, later):
+    assert _name_taken(earlier, later) == ""
+
+
+@pytest.mark.parametrize("day", [None, dt.date(2019, 6, 30)])
+@pytest.mark.parametrize("revision", [1, 2])
+def test_other_content_under_a_taken_name_is_refused_with_what_to_do(day, revision):
+    says = _name_taken(delivery("D1", revision=2, day=day), delivery("D2", revision=revision, day=day))
+    for part in ("2019-07-01", "批次 D1", "内容不同", "声明修订号（大于 2）", "声明业务日期", "换一个文件名"):
+        assert part in says

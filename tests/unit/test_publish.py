@@ -2,29 +2,117 @@
 
 import re
 
+import pytest
+
 from catalog.contract import load_contracts
-from catalog.derive import physical_columns
-from spark_jobs.publish import PROJECTIONS, view_sql
+from catalog.derive import all_tables, physical_columns, table_name, table_schema, view_columns
+from infra.ledger import TableVersion
+from infra.problems import Problem
+from spark_jobs import publish
+from spark_jobs.publish import PROJECTIONS, replay_views, view_sql
 
 CONTRACTS = load_contracts()
+MONTHLY, QUARANTINE, RELEASES = "gold.mart_registrations_monthly", "silver.registration_subjects_quarantine", "ops.releases"
 
 
 def test_a_view_names_its_columns_its_version_and_its_release():
-    sql = view_sql(CONTRACTS["gold.mart_registrations_yearly"], 7, "R00000042")
-    assert "lake_publish.gold.mart_registrations_yearly" in sql
-    assert "FROM lake.gold_tables.mart_registrations_yearly FOR VERSION AS OF 7" in sql
+    sql = view_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R00000042")
+    assert "lake_publish.gold.mart_registrations_monthly" in sql
+    assert "FROM lake.gold_tables.mart_registrations_monthly FOR VERSION AS OF 7" in sql
     assert "'R00000042' AS release_id" in sql
     assert "SECURITY DEFINER" in sql
     assert "*" not in re.sub(r"COMMENT '.*?' SECURITY", "", sql)
 
 
 def test_a_quote_in_a_comment_or_release_can_t_end_the_text():
-    assert "'R''1' AS release_id" in view_sql(CONTRACTS["gold.mart_registrations_yearly"], 7, "R'1")
+    assert "'R''1' AS release_id" in view_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R'1")
 
 
 def test_projections_have_as_many_columns_as_their_contracts():
     assert set(PROJECTIONS) == {i for i, c in CONTRACTS.items() if c.layer == "ops"}
     for identity, sql in PROJECTIONS.items():
-        selected = re.search(r"SELECT (.*?) FROM", sql, re.S)
+        # Without what stands in brackets (calls, sub-queries), the select list is what the commas divide.
+        flat = re.sub(r"DISTINCT ON \(.*?\)", "", sql)
+        while "(" in flat:
+            flat = re.sub(r"\([^()]*\)", "", flat)
+        selected = re.search(r"SELECT (.*?)\sFROM\s", flat, re.S)
         assert selected
         assert len(selected[1].split(",")) == len(physical_columns(CONTRACTS[identity])), identity
+
+
+def test_a_view_of_the_ledger_is_pinned_to_nothing_and_names_its_own_release():
+    sql = view_sql(CONTRACTS[RELEASES], None, "R00000042")
+    assert sql.endswith("FROM lake.ops_tables.releases")
+    assert "R00000042" not in sql
+
+
+# --- all views again ----------------------------------------------------------------------------------------------------
+
+
+class Trino:
+    """Answers as Trino would that stores ``tables`` and shows ``release``; keeps what it was asked."""
+
+    def __init__(self, tables, release="R00000042"):
+        self.columns = [[table_schema(c), c.name, column.name] for c in tables for column in physical_columns(c)]
+        self.release = release
+        self.asked = []
+
+    def cursor(self):
+        return self
+
+    def execute(self, sql):
+        self.asked.append(sql)
+
+    def fetchall(self):
+        if "information_schema.columns" in self.asked[-1]:
+            return self.columns
+        return [[self.release]] if self.asked[-1].startswith("SELECT DISTINCT release_id") else []
+
+    @property
+    def views(self):
+        return [m[1] for sql in self.asked if (m := re.match(r"CREATE OR REPLACE VIEW lake_publish\.(\S+) ", sql))]
+
+
+@pytest.fixture
+def replayed(monkeypatch):
+    """``replayed(trino, *pinned ids)``: what became of a replay of R00000042 over all tables."""
+
+    def replay(trino, *pinned):
+        monkeypatch.setattr(publish, "as_publisher", lambda context: trino)
+        tables = all_tables(CONTRACTS)
+        return replay_views(None, tables, "R00000042", [TableVersion(table_name(tables[i]), 7, 10, "1") for i in pinned])
+
+    return replay
+
+
+def test_views_are_made_of_what_is_released_and_of_the_ledger(replayed):
+    tables = all_tables(CONTRACTS)
+    trino = Trino(tables.values())
+    assert replayed(trino, MONTHLY, QUARANTINE) == len(trino.views)
+    assert set(trino.views) == {MONTHLY, QUARANTINE} | {i for i, c in CONTRACTS.items() if c.layer == "ops"}
+    assert [sql for sql in trino.asked if "FOR VERSION AS OF 7" in sql] == [view_sql(tables[i], 7, "R00000042") for i in (MONTHLY, QUARANTINE)]
+    assert [sql for sql in trino.asked if sql.startswith("SELECT DISTINCT release_id")] == [
+        f"SELECT DISTINCT release_id FROM lake.{i}" for i in (MONTHLY, QUARANTINE)
+    ]
+
+
+def test_every_column_gets_its_comment_again(replayed):
+    trino = Trino(all_tables(CONTRACTS).values())
+    replayed(trino, MONTHLY)
+    made = [re.match(r"COMMENT ON COLUMN lake_publish\.(\S+) IS '", sql) for sql in trino.asked]
+    columns = {m[1] for m in made if m}
+    assert {name for name in columns if name.startswith(f"{MONTHLY}.")} == {f"{MONTHLY}.{c.name}" for c in view_columns(CONTRACTS[MONTHLY])}
+
+
+def test_a_table_that_lacks_a_new_column_keeps_its_view(replayed):
+    trino = Trino(all_tables(CONTRACTS).values())
+    trino.columns.remove(["gold_tables", "mart_registrations_monthly", "marked_subjects"])
+    trino.columns.remove(["ops_tables", "releases", "checksum"])
+    replayed(trino, MONTHLY, QUARANTINE)
+    assert QUARANTINE in trino.views
+    assert not {MONTHLY, RELEASES} & set(trino.views)
+
+
+def test_a_view_that_shows_another_release_is_a_problem(replayed):
+    with pytest.raises(Problem, match="does not show R00000042"):
+        replayed(Trino(all_tables(CONTRACTS).values(), release="R00000041"), MONTHLY)

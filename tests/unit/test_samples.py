@@ -1,13 +1,19 @@
 """The real registrations that the repository carries: readable, bound by the contract, and without personal details."""
 
 import csv
+import datetime as dt
+import io
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from catalog.contract import HOME, load_contracts
 from catalog.derive import header_bindings, required_headers
+from spark_jobs.ingest.land import decode, records, stated
+from spark_jobs.refine.identifiers import identify
+from spark_jobs.refine.registration import refine
 
 SAMPLES = HOME.parent / "samples" / "registrations"
 FILES = sorted(SAMPLES.glob("*.csv"))
@@ -82,3 +88,97 @@ def test_source_and_terms_are_stated():
     readme = (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
     assert "CC BY-NC-SA 4.0" in readme
     assert "partial collection" in readme
+
+
+# --- later deliveries ---------------------------------------------------------------------------------------------------
+
+LATER = sorted(p for p in (SAMPLES.parent / "later").iterdir() if not p.name.endswith(".manifest.json"))
+ACCOUNT = re.compile(r"^\| (\S+\.csv) \|.*\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", re.M)
+
+
+def later_rows(path):
+    return [row for row in csv.reader(io.StringIO(decode(path.read_bytes()))) if row][1:]
+
+
+def test_the_readme_accounts_for_every_later_file():
+    readme = (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    accounts = {name: [int(n) for n in numbers] for name, *numbers in ACCOUNT.findall(readme)}
+    assert set(accounts) == {p.name for p in LATER}
+    for path in LATER:
+        arrived, *parts = accounts[path.name]
+        assert arrived == sum(parts) == len(later_rows(path)), path.name
+
+
+@pytest.mark.parametrize("path", [p for p in LATER if "演示" in p.name], ids=lambda p: p.stem)
+def test_made_up_subjects_say_so(path, feed):
+    manifest = path.with_name(path.name + ".manifest.json").read_text(encoding="utf-8")
+    assert stated(feed, path.name, manifest).simulated
+    for row in later_rows(path):
+        assert row[0].startswith("广州市演示") or row[0] == "N/A"
+        if len(row) > 3 and row[1] != "11010519491231002X":
+            assert identify(row[1]).check == "passed"
+            assert "MADEM" in row[1]
+
+
+def test_the_repeated_rows_are_real_ones():
+    first = read(SAMPLES / "guangzhou_2001.csv")[1]
+    repeated = later_rows(SAMPLES.parent / "later" / "7-重复报送.csv")
+    assert repeated == first[: len(repeated)]
+
+
+def says(path, feed):
+    manifest = path.with_name(path.name + ".manifest.json")
+    return stated(feed, path.name, manifest.read_text(encoding="utf-8") if manifest.exists() else "{}")
+
+
+def test_the_accounts_of_the_readme_follow_from_decision_0010(feed):
+    """Reckoned here without Spark. A subject is its code and registration date: in these files no change touches both."""
+    order = [SAMPLES / "guangzhou_2001.csv", *LATER]
+    outcomes = {path.name: dict.fromkeys(("applied", "superseded", "duplicate", "quarantined"), 0) for path in order}
+    facts = defaultdict(list)
+    for path in order:
+        told = says(path, feed)
+        for _, values, _ in records(feed, decode(path.read_bytes()))[1]:
+            record = refine(values, dt.date(2026, 1, 1)) if values is not None else None
+            if record is None or record["reasons"]:
+                outcomes[path.name]["quarantined"] += 1
+                continue
+            subject = record["credit_code"] or record["registration_number"], record["registration_date"]
+            day = told.business_date or record["registration_date"]
+            facts[subject].append((day, told.source_revision, record["content_hash"], path.name))
+    for history in facts.values():
+        before = None
+        for day in sorted({fact[0] for fact in history}):
+            of_day = [fact[1:] for fact in history if fact[0] == day]
+            _, stands, _ = max(of_day)
+            seen = set()
+            for _, content, name in of_day:
+                again = content in seen or (content == stands == before)
+                outcomes[name]["duplicate" if again else "applied" if content == stands else "superseded"] += 1
+                seen.add(content)
+            before = stands
+    readme = (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    expected = {name: [int(n) for n in parts] for name, _, *parts in ACCOUNT.findall(readme)}
+    assert {path.name: list(outcomes[path.name].values()) for path in LATER} == expected
+
+
+@pytest.mark.parametrize("path", LATER, ids=lambda path: path.stem)
+def test_a_later_file_carries_no_personal_details(path):
+    header, *rows = csv.reader(io.StringIO(decode(path.read_bytes())))
+    free = [i for i, h in enumerate(header) if h not in ("统一社会信用代码", "注册日期")]
+    assert [row for row in rows if len(row) == len(header) for i in free if PHONE.search(row[i]) or IDENTITY.search(row[i])] == []
+    # The standard's own example is nobody's number.
+    assert {row[1] for row in rows if identify(row[1]).resident} <= {"11010519491231002X"}
+    if "法人代表" in header:
+        assert {row[header.index("法人代表")][:3] for row in rows if len(row) == len(header)} == {"演示人"}
+
+
+def test_the_repeat_is_in_another_encoding_and_states_no_date(feed):
+    path = SAMPLES.parent / "later" / "7-重复报送.csv"
+    raw = path.read_bytes()
+    with pytest.raises(UnicodeDecodeError):
+        raw.decode("utf-8")
+    assert raw.count(b"\r\n") == raw.count(b"\n") == len(later_rows(path)) + 1
+    assert (SAMPLES / "guangzhou_2001.csv").read_text(encoding="utf-8").startswith(raw.decode("gb18030").replace("\r\n", "\n"))
+    assert says(path, feed).business_date is None
+    assert not says(path, feed).simulated

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
+from pathlib import Path
 
 from infra.services.base import Command, Context, Service, java_openings, render
 from infra.services.metastore import warehouse_uri
@@ -17,9 +19,34 @@ def _render(context: Context) -> None:
 
 
 def _prepare(context: Context) -> None:
-    """Empty the scratch folder: a killed server leaves its shuffle files there."""
+    """Take the warehouse's lock and empty the scratch folder: a killed server leaves its shuffle files there."""
+    hold_warehouse(Path(context.settings.warehouse))
     shutil.rmtree(context.settings.folder("scratch"))
     context.settings.folder("scratch")
+
+
+def hold_warehouse(warehouse: Path) -> int:
+    """Lock the warehouse for this process and whatever it becomes; the kernel lets go when it dies. Returns the descriptor.
+
+    On a local disk two servers writing one table can both be told "success" (docs/decisions/0016).
+
+    Raises:
+        SystemExit: another server holds it.
+    """
+    warehouse.mkdir(parents=True, exist_ok=True)
+    lock = warehouse / ".writer.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 100).decode(errors="replace").strip()
+        raise SystemExit(
+            f"spark: {warehouse} is written by another Spark server ({holder or 'unknown'}); stop it, or use another warehouse"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()}\n".encode())
+    os.set_inheritable(descriptor, True)  # kept open over exec
+    return descriptor
 
 
 def _command(context: Context) -> Command:
@@ -39,6 +66,8 @@ def _command(context: Context) -> Command:
             "SPARK_CONNECT_AUTHENTICATE_TOKEN": context.secrets["spark_connect_token"],
             "SPARK_HOME": str(settings.site_packages / "pyspark"),
             "SPARK_LOCAL_IP": HOST,
+            # Where batches are refined: the same environment, and so the same code, as everything else.
+            "PYSPARK_PYTHON": settings.program("lake", "python"),
         },
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from catalog.contract import load_contracts
-from catalog.derive import trino_rules
+from catalog.derive import all_tables, trino_rules
 
 
 def build(everyone: dict[str, dict[str, Any]], roles: Iterable[str]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def build(everyone: dict[str, dict[str, Any]], roles: Iterable[str]) -> dict[str
         "functions": [],
         "procedures": [],
         "schemas": [{"user": "publisher", "owner": True}, {"owner": False}],
-        **trino_rules(load_contracts().values(), [*roles, "publisher"]),
+        **trino_rules(all_tables(load_contracts()).values(), [*roles, "publisher"]),
     }
 
 

@@ -1,0 +1,130 @@
+"""Start the pipeline in Airflow and follow it from step to step, as far as it goes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from rich.console import Console
+
+from infra.ledger import Ledger
+from infra.problems import Problem
+from infra.services import airflow
+from infra.services.base import Context
+from infra.settings import HOST
+
+# What runs after what, each started by what the one before gives out (dags/).
+STEPS = {"ingest": "接收入湖", "silver": "标准加工", "gold": "主题加工", "publish": "发布"}
+STEP_SECONDS = 1800
+QUIET_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """A run of one DAG and its only task. ``ended``: neither waits nor runs any more."""
+
+    run_id: str
+    state: str
+    task: str
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("success", "failed")
+
+
+class Airflow:
+    """What is asked of Airflow's REST API."""
+
+    def __init__(self, context: Context) -> None:
+        self._base = f"http://{HOST}:{context.settings.port('airflow')}/api/v2"
+        self._headers = {"Authorization": f"Bearer {airflow.token(context)}"}
+
+    def start(self, dag: str) -> str:
+        answer = requests.post(f"{self._base}/dags/{dag}/dagRuns", json={"logical_date": None}, headers=self._headers, timeout=30)
+        if answer.status_code not in (200, 201):
+            raise Problem("Airflow did not start the run", f"{answer.status_code}: {answer.text[:200]}", "see ./lake logs airflow-api")
+        return str(answer.json()["dag_run_id"])
+
+    def step(self, dag: str, run_id: str) -> Step:
+        run = self._get(f"dags/{dag}/dagRuns/{run_id}")
+        tasks = self._get(f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return Step(run_id, str(run["state"]), str((tasks[0]["state"] if tasks else None) or "waiting"))
+
+    def started_after(self, dag: str, moment: str) -> str | None:
+        """The first run of ``dag`` that was queued at or after ``moment`` (ISO 8601)."""
+        runs = self._get(f"dags/{dag}/dagRuns", order_by="-run_after", limit=10)["dag_runs"]
+        later = [r for r in runs if str(r["queued_at"] or r["run_after"]) >= moment]
+        return str(later[-1]["dag_run_id"]) if later else None
+
+    def ended_at(self, dag: str, run_id: str) -> str:
+        return str(self._get(f"dags/{dag}/dagRuns/{run_id}")["end_date"])
+
+    def last_lines(self, dag: str, run_id: str) -> list[str]:
+        """What the program printed last in the newest try, for a message."""
+        tries = self._get(f"dags/{dag}/dagRuns/{run_id}/taskInstances/{dag}").get("try_number", 1)
+        content = self._get(f"dags/{dag}/dagRuns/{run_id}/taskInstances/{dag}/logs/{max(tries, 1)}", full_content="true").get("content", [])
+        return [str(e.get("event", "")) for e in content if isinstance(e, dict) and e.get("event")][-8:]
+
+    def _get(self, path: str, **params: Any) -> Any:
+        answer = requests.get(f"{self._base}/{path}", headers=self._headers, params=params, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def run(context: Context, out: Console) -> None:
+    """Start ``ingest`` and follow what it sets off: to the publication, or to the step that found nothing to do.
+
+    Raises:
+        Problem: a step failed, a gate refused, or a step takes too long.
+    """
+    api = Airflow(context)
+    begin = time.monotonic()
+    since = dt.datetime.now(dt.UTC)
+    run_id = api.start("ingest")
+    moment = ""
+    for dag, title in STEPS.items():
+        found = run_id if dag == "ingest" else None
+        shown, said, step_begin = "", time.monotonic(), time.monotonic()
+        while True:
+            found = found or api.started_after(dag, moment)
+            step = api.step(dag, found) if found else Step("", "waiting", "waiting")
+            if step.task != shown and step.task in ("running", "success", "failed", "skipped", "up_for_retry"):
+                out.print(f"  {_sign(step.task)} {title}  {_WORDS[step.task]}  {time.monotonic() - begin:4.0f} s")
+                shown, said = step.task, time.monotonic()
+            if step.ended:
+                break
+            if time.monotonic() - step_begin > STEP_SECONDS:
+                raise Problem(f"{title} did not end within {STEP_SECONDS} s", f"it is {step.state}", f"look at {airflow.address(context)}")
+            if time.monotonic() - said > QUIET_SECONDS:
+                out.print(f"  … {title}{'' if found else '等待调度'} {time.monotonic() - begin:.0f} s", style="dim")
+                said = time.monotonic()
+            time.sleep(1)
+        if step.state == "failed":
+            _explain(context, api, dag, step.run_id, since)
+        if step.task == "skipped":
+            return
+        moment = api.ended_at(dag, step.run_id)[:19]
+
+
+_WORDS = {"running": "开始", "success": "完成", "failed": "失败", "skipped": "没有要做的", "up_for_retry": "出错，稍后重试"}
+
+
+def _sign(task: str) -> str:
+    return {"success": "✓", "failed": "✗", "skipped": "–"}.get(task, "•")
+
+
+def _explain(context: Context, api: Airflow, dag: str, run_id: str, since: dt.datetime) -> None:
+    with Ledger(context) as ledger:
+        refused = [reason for _, reason in ledger.abandoned_since(since) if not reason.startswith("left behind")]
+    if refused:
+        raise Problem(
+            "发布被质量关口拦下，读者仍看到上一次发布",
+            "\n       ".join(refused[-1].split("；")),
+            "按规则查看候选版本和 ops.quality_results，改正数据或规则后再运行 ./lake run",
+        )
+    raise Problem(
+        f"{STEPS[dag]}失败", "\n       ".join(api.last_lines(dag, run_id)), f"look at {airflow.address(context)}; readers stay on the last release"
+    )

@@ -1,0 +1,158 @@
+"""Build silver from the deliveries of a run: refine, tell subjects apart, set the facts into their history, account for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from catalog.contract import Contract
+from catalog.derive import physical_columns, quarantine_of, table_name
+from infra.ledger import Account, Delivery, Finding, Run
+from spark_jobs.history import outcomes
+from spark_jobs.identity.keys import KEY, assign_subjects, key_id_sql, with_key
+from spark_jobs.refine.batches import UNSPLITTABLE, refine_batches, spark_ddl
+from spark_jobs.writing import Writer
+
+FEED = "bronze.registration_subjects"
+FACTS = "silver.subject_registration"
+KEYS = "silver.subject_key"
+REVIEW = "silver.identity_review"
+BUILT = (FACTS, KEYS, REVIEW)
+_SMALL = ("delivery_id", "row_number", *KEY, "normalized_name", "registration_date", "effective_from", "source_revision", "content_hash", "known_at")
+
+
+def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: list[Delivery]) -> tuple[list[Account], list[Finding]]:
+    """Bring the rows of ``deliveries`` from bronze into the facts and the quarantine; return accounts and findings.
+
+    Silver must stand at the run's parent release (or be empty). One pass over the new rows types them, checks them and says
+    where they go; what follows reads the stored rows of the keys that are touched, not all of them.
+    """
+    feed, facts = contracts[FEED], contracts[FACTS]
+    refined = writer.stage(_refine(writer, feed, deliveries), "refined")
+    _set_aside(writer, feed, refined, run)
+    new = with_key(refined.where("size(reasons) = 0"))
+    stored = with_key(writer.spark.table(table_name(facts)))
+    touched = stored.join(F.broadcast(new.select(*KEY).distinct()), list(KEY), "left_semi")
+    records = new.select(*_SMALL).unionByName(touched.select(*_SMALL))
+    assigned = writer.stage(assign_subjects(records), "assigned")
+    placed = writer.stage(outcomes(assigned), "placed")
+    _write_facts(writer, facts, new, touched, placed, run)
+    _write_keys(writer, contracts, assigned, run)
+    return _accounts(writer, contracts, deliveries), _findings(feed, refined)
+
+
+def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataFrame:
+    spark = writer.spark
+    stated = spark.createDataFrame(
+        [(d.delivery_id, d.business_date, d.source_revision, d.simulated) for d in deliveries],
+        "delivery_id STRING, business_date DATE, source_revision INT, simulated BOOLEAN",
+    )
+    bronze = spark.table(table_name(feed)).where(F.col("delivery_id").isin([d.delivery_id for d in deliveries]))
+    rows = bronze.join(F.broadcast(stated.drop("source_revision")), "delivery_id")
+    typed = rows.mapInArrow(refine_batches, spark_ddl())
+    return (
+        typed.join(F.broadcast(stated.select("delivery_id", "source_revision")), "delivery_id")
+        .withColumn("known_at", F.col("arrived_at"))
+        .withColumn("value_kind", F.expr("CASE WHEN simulated THEN 'simulated' ELSE 'observed' END"))
+    )
+
+
+def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> None:
+    quarantine = quarantine_of(feed)
+    reasons = refined.where("size(reasons) > 0").select("delivery_id", "row_number", "reasons")
+    rows = writer.spark.table(table_name(feed)).join(F.broadcast(reasons), ["delivery_id", "row_number"])
+    writer.write(rows.select(*[c.name for c in physical_columns(quarantine)]), table_name(quarantine), "append", "quarantine", run.run_id)
+
+
+def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataFrame, placed: DataFrame, run: Run) -> None:
+    table, names = table_name(facts), [c.name for c in facts.columns]
+    where = ["delivery_id", "row_number"]
+    fresh = new.join(placed, where).select(*names)
+    # Of a stored fact nothing changes but whose it is and what became of it.
+    before = touched.select(
+        *where, F.col("subject_id").alias("old_subject"), F.col("fact_outcome").alias("old_outcome"), F.col("is_conflict").alias("old_conflict")
+    )
+    moved = placed.join(before, where).where("subject_id <> old_subject OR fact_outcome <> old_outcome OR is_conflict <> old_conflict")
+    changes = writer.stage(moved, "moved")
+    writer.stage(
+        placed.join(new.select(*where), where)
+        .select("subject_id")
+        .union(changes.select("subject_id"))
+        .union(changes.select("old_subject"))
+        .distinct(),
+        "changed_subject",
+    )
+    if not changes.isEmpty():
+        writer.change(
+            f"""MERGE INTO {table} AS t USING work.moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
+            WHEN MATCHED THEN UPDATE SET t.subject_id = s.subject_id, t.fact_outcome = s.fact_outcome, t.is_conflict = s.is_conflict""",
+            table,
+            "outcomes",
+            run.run_id,
+        )
+    writer.write(fresh, table, "append", "facts", run.run_id)
+
+
+def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: DataFrame, run: Run) -> None:
+    """Set the keys of the touched subjects, and what people must look at, anew."""
+    table, review = table_name(contracts[KEYS]), table_name(contracts[REVIEW])
+    own = assigned.selectExpr("key_kind", "key_value", "subject_id", "NOT contested AS is_anchor", "known_at")
+    qualified = assigned.where("contested").selectExpr(
+        "'uscc_name' AS key_kind", "anchor_value AS key_value", "subject_id", "true AS is_anchor", "known_at"
+    )
+    keys = (
+        own.union(qualified)
+        .groupBy("key_kind", "key_value", "subject_id")
+        .agg(F.max("is_anchor").alias("is_anchor"), F.min("known_at").alias("known_at"))
+        .withColumn("key_id", F.expr(key_id_sql("key_kind", "key_value")))
+    )
+    contested = (
+        assigned.where("contested")
+        .groupBy("key_value")
+        .agg(
+            F.sort_array(F.collect_set("normalized_name")).alias("names_involved"),
+            F.countDistinct("subject_id").alias("subjects"),
+            F.min("known_at").alias("known_at"),
+        )
+        .withColumn("review_kind", F.lit("contested_code"))
+    )
+    _take_out(writer, table, "t.key_value = s.key_value AND t.key_kind = s.key_kind", run)
+    _take_out(writer, table, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value", run)
+    _take_out(writer, review, "t.key_value = s.key_value", run)
+    writer.write(keys.select(*[c.name for c in contracts[KEYS].columns]), table, "append", "keys", run.run_id)
+    reviews = contested.select(*[c.name for c in contracts[REVIEW].columns])
+    if not reviews.isEmpty():
+        writer.write(reviews, review, "append", "review", run.run_id)
+
+
+def _take_out(writer: Writer, table: str, matches: str, run: Run) -> None:
+    """Delete the rows ``t`` of a table that match a touched key ``s``. Most deliveries touch none: a look is cheaper than a MERGE."""
+    touched = "(SELECT DISTINCT key_kind, key_value FROM work.assigned)"
+    if not writer.spark.sql(f"SELECT 1 FROM {table} AS t JOIN {touched} AS s ON {matches} LIMIT 1").isEmpty():  # noqa: S608 - no outside text
+        writer.change(f"MERGE INTO {table} AS t USING {touched} AS s ON {matches} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
+
+
+def _accounts(writer: Writer, contracts: Mapping[str, Contract], deliveries: list[Delivery]) -> list[Account]:
+    """Count anew what became of the rows of all deliveries that this run has touched: its own, and those whose facts moved."""
+    spark = writer.spark
+    identities = {d.delivery_id for d in deliveries} | {r[0] for r in spark.table("work.moved").select("delivery_id").distinct().collect()}
+    chosen = F.col("delivery_id").isin(sorted(identities))
+    kept = spark.table(table_name(contracts[FACTS])).where(chosen).groupBy("delivery_id", "fact_outcome").count()
+    aside = spark.table(table_name(quarantine_of(contracts[FEED]))).where(chosen).groupBy("delivery_id").count()
+    arrived = spark.table(table_name(contracts[FEED])).where(chosen).groupBy("delivery_id").count()
+    counts: dict[str, dict[str, int]] = {i: dict.fromkeys(("arrived", "applied", "superseded", "duplicate", "quarantined"), 0) for i in identities}
+    for identity, outcome, number in kept.collect():
+        counts[identity][outcome] = number
+    for what, frame in (("quarantined", aside), ("arrived", arrived)):
+        for identity, number in frame.collect():
+            counts[identity][what] = number
+    return [Account(identity, **c) for identity, c in sorted(counts.items())]
+
+
+def _findings(feed: Contract, refined: DataFrame) -> list[Finding]:
+    rules = {r.id: (r.severity, r.description) for r in feed.rules} | {UNSPLITTABLE: ("quarantine", "记录的列数与表头不符，无法拆分")}
+    found = refined.select("delivery_id", "row_number", F.explode(F.concat("reasons", "quality_marks")).alias("rule"))
+    rows = found.groupBy("delivery_id", "rule").agg(F.count("*"), F.min("row_number")).collect()
+    return [Finding(identity, rule, *rules[rule], affected, first) for identity, rule, affected, first in rows]

@@ -1,0 +1,76 @@
+"""The one writing program: its lease, its Spark session, its epochs, and the fencing-off of those before it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from infra.ledger import Ledger
+from infra.services.base import Context
+from spark_jobs import delta, session
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What a program needs to write: the ledger, a session, and the run that its epochs belong to (None outside a run)."""
+
+    context: Context
+    ledger: Ledger
+    spark: SparkSession
+    session_id: str
+    stamp: str  # what each of its commits carries
+
+    def epoch(self, table: str, step: str, run_id: str | None) -> int:
+        return self.ledger.take_epoch(run_id, table, step)
+
+    def write(self, frame: DataFrame, table: str, mode: str, step: str, run_id: str | None) -> None:
+        """Append to or overwrite a table, exactly once."""
+        delta.write(frame, table, self.epoch(table, step, run_id), mode)
+
+    def change(self, statement: str, table: str, step: str, run_id: str | None) -> None:
+        """Run a MERGE, UPDATE or DELETE, exactly once."""
+        delta.change(self.spark, statement, table, self.epoch(table, step, run_id))
+
+    def stage(self, frame: DataFrame, name: str) -> DataFrame:
+        """Write intermediate rows to ``work.<name>`` and read them back: what a MERGE is fed with must be the same each time it looks."""
+        table = f"work.{name}"
+        frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(table)
+        return self.spark.table(table)
+
+
+@contextmanager
+def writing(context: Context, step: str, tables: Iterable[str]) -> Iterator[Writer]:
+    """Be the one writing program for the length of the block.
+
+    A program that was killed gives up its lease with its connection, but may leave a statement running in Spark. Its
+    sessions are in the ledger: they are interrupted and closed, and ``tables`` are fenced off against what they might still commit.
+    """
+    with Ledger(context) as ledger:
+        ledger.hold_writer(lambda: print("waiting: another program writes", flush=True))
+        identity = os.environ.get("LAKE_SPARK_SESSION") or str(uuid.uuid4())
+        left = ledger.open_session(identity, step)
+        for orphan in left:
+            print(f"ending the session {orphan} of a program that is gone", flush=True)
+            try:
+                session.interrupt(context, orphan)
+            except PySparkException as error:  # a session that was closed can't be opened again, and needs no interruption
+                print(f"  {str(error).splitlines()[0]}", flush=True)
+            ledger.close_session(orphan)
+        spark = session.connect(context, identity)
+        try:
+            stamp = f"{step}/{identity}"
+            delta.stamp(spark, stamp)
+            spark.sql("CREATE SCHEMA IF NOT EXISTS work")
+            if left:
+                for table in tables:
+                    delta.fence(spark, table, ledger.take_epoch(None, table, "fence"))
+            yield Writer(context, ledger, spark, identity, stamp)
+        finally:
+            spark.stop()
+            ledger.close_session(identity)
