@@ -20,6 +20,7 @@ from infra.settings import HOST
 STEPS = {"ingest": "接收入湖", "silver": "标准加工", "gold": "主题加工", "publish": "发布"}
 STEP_SECONDS = 1800
 QUIET_SECONDS = 8
+TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,18 @@ class Airflow:
         return [str(e.get("event", "")) for e in content if isinstance(e, dict) and e.get("event")][-8:]
 
     def _get(self, path: str, **params: Any) -> Any:
-        answer = requests.get(f"{self._base}/{path}", headers=self._headers, params=params, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        """Ask; on a busy machine an answer may be late or missing once, and the run that is followed goes on meanwhile."""
+        for attempt in range(TRIES):
+            try:
+                answer = requests.get(f"{self._base}/{path}", headers=self._headers, params=params, timeout=30)
+                answer.raise_for_status()
+                return answer.json()
+            except (requests.ConnectionError, requests.Timeout, requests.HTTPError) as error:
+                if attempt == TRIES - 1 or (error.response is not None and error.response.status_code in (401, 403)):
+                    raise Problem(
+                        "Airflow does not answer", str(error)[:200], "the run goes on without this view of it; see ./lake status"
+                    ) from error
+                time.sleep(2)
 
 
 def run(context: Context, out: Console) -> None:

@@ -86,7 +86,7 @@ def clean_name(text: str | None) -> str | None:
     while True:  # 甲公司。（简称：甲）。
         shorter = ANNOTATION.sub("", text).rstrip(_TAIL).strip()
         if shorter == text:
-            return text or None
+            return stated(text)  # what is left may only stand for nothing (/、)
         text = shorter
 
 

@@ -60,7 +60,7 @@ class Published:
         environment = {**os.environ, "LAKE_INSTANCE": self._stack.name}
         from infra.settings import REPO
 
-        return subprocess.Popen([str(REPO / "lake"), "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        return subprocess.Popen([str(REPO / "lake"), "run"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def programs(self, words: str) -> list[int]:
         """Programs of this instance whose command line has ``words``."""

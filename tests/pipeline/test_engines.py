@@ -25,7 +25,7 @@ def test_airflow_runs_a_step_again_whose_program_was_killed(published, eventuall
     pid = eventually(victim, 120, "the silver step's program")
     published.kill(pid, signal.SIGKILL)
     eventually(lambda: run.poll() is not None, 300, "the end of the run", 1)
-    assert run.returncode == 0
+    assert run.returncode == 0, run.stdout.read()
     with published.ledger() as ledger:
         assert ledger.execute("SELECT count(*) FROM run WHERE state = 'released'").fetchone()[0] >= 1
         assert ledger.execute("SELECT state FROM run ORDER BY opened_at DESC LIMIT 1").fetchone()[0] == "released"

@@ -53,7 +53,9 @@ def test_unit_tests_use_columns_of_the_contracts(contracts):
             expected = [(f"gold.{test['model']}", test["expect"]["rows"])]
             for name, rows in [(by_source[given["input"]].id, given["rows"]) for given in test["given"]] + expected:
                 known = {column.name for column in contracts[name].columns}
-                assert {key for row in rows for key in row} <= known, f"{path.name}: {name}"
+                # Rows as SQL (dbt can't write a list from YAML) name each column behind its value.
+                named = re.findall(r" as (\w+)(?=,|$)", rows, re.M) if isinstance(rows, str) else [key for row in rows for key in row]
+                assert set(named) <= known, f"{path.name}: {name}"
 
 
 def test_types_and_keys_reach_dbt(contracts):
