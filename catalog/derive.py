@@ -121,7 +121,9 @@ def _canonical(column: Column, engine: str) -> str:
     if column.type == "TIMESTAMP":
         return f"CAST(unix_millis({name}) AS STRING)" if spark else f"CAST(CAST(to_unixtime({name}) * 1000 AS bigint) AS varchar)"
     if column.type == "ARRAY<STRING>":
-        return f"concat('[', array_join({name}, ',', '\u2400'), ']')"
+        # The number of items tells [] from [''], the separator that no text has tells ['a,b'] from ['a', 'b'].
+        size = f"CAST({'size' if spark else 'cardinality'}({name}) AS {'STRING' if spark else 'varchar'})"
+        return f"concat({size}, '[', array_join({name}, '\u241e', '\u2400'), ']')"
     if column.type in ("DOUBLE", "FLOAT"):
         raise NotImplementedError(f"{column.name}: a checksum over binary fractions differs between engines; use a decimal")
     return f"CAST({name} AS {'STRING' if spark else 'varchar'})"

@@ -51,12 +51,21 @@ class Manifest(BaseModel):
     replaces one that was sent before. ``simulated``: the content is made up, for demonstration.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
 
     department: str = Field("", max_length=60)
     as_of: dt.date | None = None
     revision: int = Field(0, ge=0, le=10**6)
     simulated: bool = False
+
+
+# What a clerk is told that an entry of the manifest must be.
+_MANIFEST_FORMS = {
+    "department": "不超过 60 个字的部门名称",
+    "as_of": "真实存在的日期，写作 2019-06-30",
+    "revision": "不小于 0 的整数，不加引号",
+    "simulated": " true 或 false，不加引号",
+}
 
 
 def inbox(settings: Settings, feed: str) -> Path:
@@ -88,8 +97,8 @@ def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> 
         temporary.replace(kept)
     manifest = path.with_name(path.name + MANIFEST)
     try:
-        says, objection = stated(contract, path.name, manifest.read_text(encoding="utf-8") if manifest.exists() else "{}"), ""
-    except (Refused, UnicodeDecodeError) as refusal:
+        says, objection = stated(contract, path.name, manifest.read_bytes() if manifest.exists() else b"{}"), ""
+    except Refused as refusal:
         says, objection = Statement(contract.department), str(refusal)
     delivery, new = ledger.arrive(contract.name, digest, len(content), path.name, says)
     if delivery.state == "arrived":
@@ -106,23 +115,39 @@ def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> 
     return result
 
 
-def stated(contract: Contract, file_name: str, manifest: str) -> Statement:
-    """What is known about a file beside its content: from the manifest, else from its name, else from the contract.
+def stated(contract: Contract, file_name: str, manifest: bytes) -> Statement:
+    """What is known about a file beside its content: from the manifest (JSON in UTF-8), else from its name, else from the contract.
 
     Raises:
         Refused: the manifest can't be understood, or the business date lies in the future.
     """
     try:
-        says = Manifest.model_validate_json(manifest)
-    except ValidationError as error:
-        where = "；".join(f"{'.'.join(str(x) for x in e['loc']) or '全文'}：{e['msg']}" for e in error.errors())
+        says = Manifest.model_validate_json(manifest.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
         raise Refused(
-            f"随附的说明文件（{file_name}{MANIFEST}）不符合约定：{where}。可写 department、as_of（如 2019-06-30）、revision、simulated。"
+            f"随附的说明文件（{file_name}{MANIFEST}）不是 UTF-8 编码（第 {error.start + 1} 个字节）。请另存为 UTF-8 后连同数据再送。"
+        ) from error
+    except ValidationError as error:
+        faults = "；".join(dict.fromkeys(_fault(e["type"], str(e["loc"][0]) if e["loc"] else "") for e in error.errors()))
+        raise Refused(
+            f"随附的说明文件（{file_name}{MANIFEST}）不符合约定：{faults}。"
+            "请改正后连同数据再送；说明文件是一个 JSON 对象，可写 department、as_of、revision、simulated，都可省略。"
         ) from error
     date = says.as_of or _date_in_name(contract, file_name)
     if date and date > dt.datetime.now(CHINA).date():
         raise Refused(f"声明的业务日期 {date} 在将来。请核对说明文件或文件名里的日期。")
     return Statement(says.department or contract.department, date, says.revision, says.simulated)
+
+
+def _fault(kind: str, field: str) -> str:
+    """One fault of a manifest, by the kind that pydantic gives it, in words for a clerk."""
+    if kind == "json_invalid":
+        return "不是完整的 JSON"
+    if not field:
+        return '应为一个 JSON 对象，如 {"as_of": "2019-06-30"}'
+    if kind == "extra_forbidden":
+        return f"不认识的项“{field}”"
+    return f"{field} 应为{_MANIFEST_FORMS[field]}"
 
 
 def _date_in_name(contract: Contract, file_name: str) -> dt.date | None:

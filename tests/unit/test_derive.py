@@ -150,7 +150,10 @@ def canonical(column, engine):
             if engine == "spark"
             else f"coalesce(CAST(CAST(to_unixtime({name}) * 1000 AS bigint) AS "
         )
-    return f"coalesce(concat('[', array_join({name}, " if column.type.startswith("ARRAY") else f"coalesce(CAST({name} AS {text}), "
+    if column.type.startswith("ARRAY"):
+        size = "size" if engine == "spark" else "cardinality"
+        return f"coalesce(concat(CAST({size}({name}) AS {text}), '[', array_join({name}, '\u241e', "
+    return f"coalesce(CAST({name} AS {text}), "
 
 
 def test_checksum_sql_is_exact(contracts):

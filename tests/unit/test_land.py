@@ -82,31 +82,37 @@ def test_an_open_quote_refuses_the_file():
 
 def test_a_business_date_comes_from_the_manifest_else_from_the_name():
     feed = load_contracts()["bronze.registration_subjects"]
-    assert stated(feed, "主体_2019-06-30.csv", "{}") == Statement("登记注册处", dt.date(2019, 6, 30), 0, False)
-    assert stated(feed, "主体_2019-06-30.csv", '{"as_of": "2019-07-01", "revision": 2}').business_date == dt.date(2019, 7, 1)
-    assert stated(feed, "guangzhou_2001.csv", "{}").business_date is None
-    assert stated(feed, "x.csv", '{"department": "演示部门", "simulated": true}') == Statement("演示部门", None, 0, True)
+    assert stated(feed, "主体_2019-06-30.csv", b"{}") == Statement("登记注册处", dt.date(2019, 6, 30), 0, False)
+    assert stated(feed, "主体_2019-06-30.csv", b'{"as_of": "2019-07-01", "revision": 2}').business_date == dt.date(2019, 7, 1)
+    assert stated(feed, "guangzhou_2001.csv", b"{}").business_date is None
+    assert stated(feed, "x.csv", '{"department": "演示部门", "simulated": true}'.encode()) == Statement("演示部门", None, 0, True)
     # An impossible date in the name harms nothing where the manifest says the day, as the refusal advises.
-    assert stated(feed, "主体_2019-02-30.csv", '{"as_of": "2019-02-28"}').business_date == dt.date(2019, 2, 28)
+    assert stated(feed, "主体_2019-02-30.csv", b'{"as_of": "2019-02-28"}').business_date == dt.date(2019, 2, 28)
     # A feed that says nothing about its names takes no day from them.
-    assert stated(replace(feed, file_name_date=None), "主体_2019-06-30.csv", "{}").business_date is None
+    assert stated(replace(feed, file_name_date=None), "主体_2019-06-30.csv", b"{}").business_date is None
 
 
 def test_today_in_china_is_no_future():
     today = dt.datetime.now(ZoneInfo("Asia/Shanghai")).date()
-    assert stated(FEED, f"主体_{today}.csv", "{}").business_date == today
+    assert stated(FEED, f"主体_{today}.csv", b"{}").business_date == today
     with pytest.raises(Refused, match=r"在将来。请核对说明文件或文件名里的日期"):
-        stated(FEED, f"主体_{today + dt.timedelta(days=2)}.csv", "{}")
+        stated(FEED, f"主体_{today + dt.timedelta(days=2)}.csv", b"{}")
 
 
 @pytest.mark.parametrize(
     ("name", "manifest", "says"),
     [
-        ("x.csv", "{", "不符合约定"),
-        ("x.csv", '{"asof": "2019-01-01"}', "asof"),
-        ("x.csv", '{"revision": -1}', "revision"),
-        ("x.csv", '{"as_of": "2019-02-30"}', "as_of"),
-        ("x.csv", "[]", "全文"),
+        ("x.csv", "{", "不是完整的 JSON"),
+        ("x.csv", '{"as_of": "2019-06-30"', "不是完整的 JSON"),
+        ("x.csv", '{"asof": "2019-01-01"}', "不认识的项“asof”"),
+        ("x.csv", '{"revision": -1}', "revision 应为不小于 0 的整数"),
+        ("x.csv", '{"revision": "1"}', "revision 应为不小于 0 的整数"),
+        ("x.csv", '{"revision": true}', "revision 应为不小于 0 的整数"),
+        ("x.csv", '{"as_of": "2019-02-30"}', "as_of 应为真实存在的日期"),
+        ("x.csv", '{"as_of": 20190630}', "as_of 应为真实存在的日期"),
+        ("x.csv", '{"simulated": "no"}', "simulated 应为 true 或 false"),
+        ("x.csv", '{"department": 5, "revision": -1}', "department 应为不超过 60 个字的部门名称；revision 应为"),
+        ("x.csv", "[]", "应为一个 JSON 对象"),
         ("x.csv", '{"as_of": "2099-01-01"}', "声明的业务日期 2099-01-01 在将来"),
         ("主体_2099-01-01.csv", "{}", "声明的业务日期 2099-01-01 在将来"),
         ("主体_2019-02-30.csv", "{}", "文件名里的日期“2019-02-30”不是真实的日期"),
@@ -115,8 +121,19 @@ def test_today_in_china_is_no_future():
 )
 def test_what_is_stated_wrongly_is_refused_with_what_to_do(name, manifest, says):
     with pytest.raises(Refused, match=says) as refusal:
-        stated(FEED, name, manifest)
-    assert re.search(r"请|可写 department、as_of（如 2019-06-30）、revision、simulated", str(refusal.value))
+        stated(FEED, name, manifest.encode())
+    assert "请" in str(refusal.value)
+    # Nothing of the library's own English reaches the clerk.
+    assert not re.search(
+        r"[A-Za-z]{4,}",
+        re.sub(r"as_of|department|revision|simulated|asof|JSON|true|false|x\.csv\.manifest\.json|manifest\.json", "", str(refusal.value)),
+    )
+
+
+def test_a_manifest_in_another_encoding_is_refused_with_what_to_do():
+    with pytest.raises(Refused, match=r"不是 UTF-8 编码（第 17 个字节）。请另存为 UTF-8"):
+        stated(FEED, "x.csv", '{"department": "登记"}'.encode("gb18030"))
+    assert stated(FEED, "x.csv", '\ufeff{"department": " 登记处 "}'.encode()).department == "登记处"
 
 
 # --- the same name again ------------------------------------------------------------------------------------------------
