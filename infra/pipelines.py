@@ -19,6 +19,7 @@ from infra.settings import HOST
 # What runs after what, each started by what the one before gives out (dags/).
 STEPS = {"ingest": "接收入湖", "silver": "标准加工", "gold": "主题加工", "publish": "发布"}
 STEP_SECONDS = 1800
+START_SECONDS = 300  # from the end of one step to the scheduler's noticing
 QUIET_SECONDS = 8
 TRIES = 5
 
@@ -54,14 +55,16 @@ class Airflow:
         tasks = self._get(f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return Step(run_id, str(run["state"]), str((tasks[0]["state"] if tasks else None) or "waiting"))
 
-    def started_after(self, dag: str, moment: str) -> str | None:
-        """The first run of ``dag`` that was queued at or after ``moment`` (ISO 8601)."""
+    def started_after(self, dag: str, moment: dt.datetime) -> str | None:
+        """The first run of ``dag`` that was queued at or after ``moment``."""
         runs = self._get(f"dags/{dag}/dagRuns", order_by="-run_after", limit=10)["dag_runs"]
-        later = [r for r in runs if str(r["queued_at"] or r["run_after"]) >= moment]
+        later = [r for r in runs if dt.datetime.fromisoformat(r["queued_at"] or r["run_after"]) >= moment]
         return str(later[-1]["dag_run_id"]) if later else None
 
-    def ended_at(self, dag: str, run_id: str) -> str:
-        return str(self._get(f"dags/{dag}/dagRuns/{run_id}")["end_date"])
+    def task_ended_at(self, dag: str, run_id: str) -> dt.datetime:
+        """When the run's task ended. Its asset tells the next step at once; the run itself is closed a little later, often too late."""
+        (task,) = self._get(f"dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return dt.datetime.fromisoformat(task["end_date"])
 
     def last_lines(self, dag: str, run_id: str) -> list[str]:
         """What the program printed last in the newest try, for a message."""
@@ -94,7 +97,7 @@ def run(context: Context, out: Console) -> None:
     begin = time.monotonic()
     since = dt.datetime.now(dt.UTC)
     run_id = api.start("ingest")
-    moment = ""
+    moment = since
     for dag, title in STEPS.items():
         found = run_id if dag == "ingest" else None
         shown, said, step_begin = "", time.monotonic(), time.monotonic()
@@ -108,6 +111,8 @@ def run(context: Context, out: Console) -> None:
                 break
             if time.monotonic() - step_begin > STEP_SECONDS:
                 raise Problem(f"{title} did not end within {STEP_SECONDS} s", f"it is {step.state}", f"look at {airflow.address(context)}")
+            if not found and time.monotonic() - step_begin > START_SECONDS:
+                raise Problem(f"{title} was not started within {START_SECONDS} s", "the scheduler does not answer to what the step before it has said", "see ./lake status and ./lake logs airflow-scheduler, then ./lake run")  # fmt: skip
             if time.monotonic() - said > QUIET_SECONDS:
                 out.print(f"  … {title}{'' if found else '等待调度'} {time.monotonic() - begin:.0f} s", style="dim")
                 said = time.monotonic()
@@ -116,7 +121,7 @@ def run(context: Context, out: Console) -> None:
             _explain(context, api, dag, step.run_id, since)
         if step.task == "skipped":
             return
-        moment = api.ended_at(dag, step.run_id)[:19]
+        moment = api.task_ended_at(dag, step.run_id)
 
 
 _WORDS = {"running": "开始", "success": "完成", "failed": "失败", "skipped": "没有要做的", "up_for_retry": "出错，稍后重试"}

@@ -37,7 +37,7 @@ from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
-SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "catalog/codes", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/references.py", "catalog/codes", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
 
 
@@ -119,7 +119,8 @@ def silver_step(lake: Lake) -> int:
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
         print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries{why}", flush=True)
         stood = _set_back(spark, lake.tables("silver"), parent, anew)
-        references.load(writer, lake.contracts, run.run_id)
+        if anew:
+            references.load(writer, lake.contracts, run.run_id)
         accounts, findings = silver.build(writer, lake.contracts, run, deliveries)
         candidates = _candidates(writer, lake.tables("silver"), stood, parent)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
@@ -155,13 +156,17 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
 
 
 def _candidates(writer: Writer, tables: Iterable[Contract], stood: Mapping[str, int], parent: Mapping[str, TableVersion]) -> list[TableVersion]:
-    """The newest versions, made durable, after a look at who wrote them since the tables were set back."""
+    """The newest versions, made durable, after a look at who wrote them since the tables were set back. What is unchanged needs neither."""
     found = []
     for contract in tables:
         table = table_name(contract)
+        version, released = delta.newest_version(writer.spark, table), parent.get(table)
+        if released is not None and released.version == version and released.checksum is not None:
+            found.append(released)
+            continue
         delta.check_strangers(writer.spark, table, stood[table], writer.stamp)
         delta.settle(writer.spark, table, stood[table] - 1)
-        found.append(delta.candidate(writer.spark, contract, parent.get(table)))
+        found.append(delta.candidate(writer.spark, contract, version))
     return found
 
 

@@ -6,6 +6,7 @@ The publication itself is one commit in the ledger; everything here follows from
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -20,6 +21,7 @@ from infra.services.trino import as_publisher
 from spark_jobs import delta
 
 VIEW_SCHEMAS = ("silver", "gold", "ops")
+COMMENTING = 4  # connections that set comments: each statement mostly waits
 _CURRENT = "(SELECT max(release_id) FROM release)"
 PROJECTIONS = {
     "ops.deliveries": f"""
@@ -79,15 +81,23 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
             shown.append((contract, pinned.get(table)))
     for contract, version in shown:
         _ask(cursor, view_sql(contract, version, release_id))
-        for column, comment in view_comments(contract)["columns"].items():
-            _ask(cursor, f"COMMENT ON COLUMN lake_publish.{contract.layer}.{contract.name}.{column} IS {_text(comment)}")
+    for contract, version in shown:
         if version is not None:
             seen = _ask(cursor, f"SELECT DISTINCT release_id FROM lake.{contract.layer}.{contract.name}")  # noqa: S608 - names come from contracts
             if seen not in ([], [[release_id]]):
                 raise Problem(
                     f"the view {contract.id} does not show {release_id}", f"it shows {seen}", "see ./lake logs trino, then run ./lake up again"
                 )
+    # All views first: who joins two of them shall not wait for a hundred comments until both show the same release.
+    with ThreadPoolExecutor(COMMENTING) as pool:
+        list(pool.map(lambda shows: _comment(context, shows[0]), shown))
     return len(shown)
+
+
+def _comment(context: Context, contract: Contract) -> None:
+    cursor = as_publisher(context).cursor()
+    for column, comment in view_comments(contract)["columns"].items():
+        _ask(cursor, f"COMMENT ON COLUMN lake_publish.{contract.layer}.{contract.name}.{column} IS {_text(comment)}")
 
 
 def view_sql(contract: Contract, version: int | None, release_id: str | None) -> str:

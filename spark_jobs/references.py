@@ -18,12 +18,12 @@ RULES = "silver.ref_quality_rule"
 
 
 def load(writer: Writer, contracts: Mapping[str, Contract], run_id: str) -> None:
-    """Bring every code list to its newest content. Unchanged content writes nothing."""
-    for identity, file in FILES.items():
-        _replace(writer, contracts[identity], _from_file(writer, contracts[identity], file), run_id)
+    """Fill every code list. They are part of what silver is built with: when one changes, silver is built anew, and they with it."""
     rules = [(f.name, r.id, r.severity, r.dimension, r.description) for f in contracts.values() if f.kind is Kind.FEED for r in f.rules]
-    contract = contracts[RULES]
-    _replace(writer, contract, writer.spark.createDataFrame(rules, spark_schema(contract)), run_id)
+    lists = {identity: _from_file(writer, contracts[identity], file) for identity, file in FILES.items()}
+    lists[RULES] = writer.spark.createDataFrame(rules, spark_schema(contracts[RULES]))
+    for identity, wanted in lists.items():
+        writer.write(wanted, table_name(contracts[identity]), "overwrite", "reference", run_id)
 
 
 def _from_file(writer: Writer, contract: Contract, file: str) -> DataFrame:
@@ -33,11 +33,3 @@ def _from_file(writer: Writer, contract: Contract, file: str) -> DataFrame:
     delivered = writer.spark.read.option("header", True).option("escape", '"').option("mode", "FAILFAST").csv(path)
     column_of = {bindings[header]: header for header in delivered.columns}
     return delivered.select(*[F.col(column_of[c.name]).cast(c.type).alias(c.name) for c in physical_columns(contract)])
-
-
-def _replace(writer: Writer, contract: Contract, wanted: DataFrame, run_id: str) -> None:
-    table = table_name(contract)
-    stored = writer.spark.table(table)
-    if stored.exceptAll(wanted).limit(1).count() or wanted.exceptAll(stored).limit(1).count():
-        writer.write(wanted, table, "overwrite", "reference", run_id)
-        print(f"{contract.id}: {wanted.count()} rows", flush=True)

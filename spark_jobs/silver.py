@@ -62,6 +62,8 @@ def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataF
 def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> None:
     quarantine = quarantine_of(feed)
     reasons = refined.where("size(reasons) > 0").select("delivery_id", "row_number", "reasons")
+    if reasons.isEmpty():
+        return
     rows = writer.spark.table(table_name(feed)).join(F.broadcast(reasons), ["delivery_id", "row_number"])
     writer.write(rows.select(*[c.name for c in physical_columns(quarantine)]), table_name(quarantine), "append", "quarantine", run.run_id)
 

@@ -302,7 +302,7 @@ FACTS = {"silver.subject_registration", "silver.subject_key"}
         ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
         ("steward", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
         ("operator", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
-        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review"}),
+        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review", "ops.deliveries"}),
         ("nobody", set()),
     ],
 )

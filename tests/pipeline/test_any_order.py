@@ -1,0 +1,244 @@
+"""Whatever the order, the batches, the repeats and the crashes: the same archives. Each world is drawn afresh; its seed is shown."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from spark_jobs.refine.identifiers import credit_code_check, organisation_code_check
+
+HEADER = "企业名称,统一社会信用代码,注册日期,企业类型,法人代表,注册资金,经营范围,注册地址"
+DISTRICTS = ("天河区", "越秀区", "南沙区", "番禺区")
+DAYS = ("2019-03-31", "2019-04-30", "2019-05-31")
+
+
+def code(letter: str, number: int) -> str:
+    """A credit code with both check digits, of a range where none is issued."""
+    first = f"91440101Y{letter}{number:06}"
+    first += organisation_code_check(first[8:])
+    return first + credit_code_check(first)
+
+
+class World:
+    """A few deliveries about a few made-up subjects: renamed, moved, repeated, corrected, contradicted, one code shared, some rows bad.
+
+    ``letter`` tells copies of one world apart, so that one lake can hold it several times: in its codes and its names.
+    """
+
+    def __init__(self, seed: int) -> None:
+        draw = random.Random(seed)
+        self.deliveries: list[tuple[str, int, list[tuple[int, str]]]] = []  # (business day, revision, [(code number, the row's rest)])
+        subjects = [(n, f"第{n}家", f"2018-0{draw.randint(1, 9)}-11") for n in range(1, 6)]
+        subjects.append((5, "共用代码的另一家", "2017-05-05"))  # nothing links it with the other subject of this code
+        for day, revision in [*[(d, 0) for d in DAYS], (draw.choice(DAYS), 0), (draw.choice(DAYS), 1)]:
+            rows = []
+            for number, name, date in draw.choices(subjects, k=draw.randint(2, 6)):
+                shown = draw.choice((name, name, f"{name}更名")) if number < 4 else name
+                shown = draw.choice((shown,) * 9 + ("",))  # without a name it is set aside
+                capital = draw.choice(("10万元", "500万元", "N/A"))
+                rest = f"{date},有限责任公司,演示人,{capital},演示用范围,广州市{draw.choice(DISTRICTS)}演示路{draw.randint(1, 2)}号"
+                rows.append((number, f"{shown and f'广州市测试@{shown}有限公司'},{{code}},{rest}"))
+            self.deliveries.append((day, revision, rows))
+
+    def files(self, letter: str) -> list[tuple[str, dict[str, Any], list[str]]]:
+        """``(file name, manifest, rows)`` of each delivery."""
+        return [
+            (
+                f"world-{letter}-{n}.csv",
+                {"as_of": day, "revision": revision, "simulated": True},
+                [rest.replace("@", letter).format(code=code(letter, number)) for number, rest in rows],
+            )
+            for n, (day, revision, rows) in enumerate(self.deliveries)
+        ]
+
+
+def send(published: Any, file: tuple[str, dict[str, Any], list[str]], again: str = "") -> None:
+    """Put a file into the inbox; ``again`` makes other bytes of the same rows, under another name."""
+    name, manifest, rows = file
+    inbox = published.state / "landing" / "inbox" / "registration_subjects"
+    name, ending = f"{again}{name}", "\r\n" if again else "\n"
+    published.deliver(inbox / f"{name}.manifest.json", json.dumps(manifest).encode())
+    published.deliver(inbox / name, "".join(f"{line}{ending}" for line in (HEADER, *rows)).encode("gb18030" if again else "utf-8"))
+
+
+# What says when and how a row came, not what it says.
+HOW_IT_CAME = {"release_id", "subject_id", "first_known_at", "known_at", "delivery_id", "row_number", "arrived_at", "content_hash"}
+
+
+def business(published: Any, letter: str) -> dict[str, list[str]]:
+    """Archives and histories of one copy of the world: each row as text, without the copy's letter, in order."""
+    kept = {}
+    for table, more in (("gold.archive_subject", ""), ("silver.subject_registration", " AND fact_outcome = 'applied'")):
+        columns = [r[0] for r in published.ask("steward", f"DESCRIBE lake.{table}") if r[0] not in HOW_IT_CAME]
+        sql = f"SELECT json_format(CAST(ROW({', '.join(columns)}) AS json)) FROM lake.{table} WHERE subject_name LIKE '%测试{letter}%'{more}"
+        text = "\n".join(r[0] for r in published.ask("steward", sql))
+        for number in range(1, 6):
+            text = text.replace(code(letter, number), f"code {number}")
+        kept[table] = sorted(text.replace(f"测试{letter}", "测试").splitlines())
+    return kept
+
+
+def account(published: Any, letter: str) -> dict[str, tuple[int, ...]]:
+    sql = f"SELECT file_name, arrived, applied, superseded, duplicate, quarantined FROM lake.ops.deliveries WHERE file_name LIKE '%world-{letter}-%'"
+    return {name: tuple(numbers) for name, *numbers in published.ask("leader", sql)}
+
+
+class Readers:
+    """Somebody who reads all the time; what each view shows must belong to one release, whole."""
+
+    VIEWS = ("gold.archive_subject", "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly", "silver.subject_registration")
+
+    def __init__(self, published: Any) -> None:
+        self.seen: set[tuple[Any, ...]] = set()
+        self.failed: list[str] = []
+        self._published, self._on = published, True
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    @classmethod
+    def look(cls, published: Any) -> set[tuple[Any, ...]]:
+        """``(view, first release id, last release id, number of rows)`` of each view."""
+        parts = [f"SELECT '{view}', min(release_id), max(release_id), count(*) FROM lake.{view}" for view in cls.VIEWS]
+        return set(map(tuple, published.ask("analyst", " UNION ALL ".join(parts))))
+
+    def _read(self) -> None:
+        while self._on:
+            try:
+                self.seen |= self.look(self._published)
+            except Exception as error:  # any failure is one that a reader would see
+                self.failed.append(f"{type(error).__name__}: {error}")
+            time.sleep(0.5)
+
+    def __enter__(self) -> Readers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._on = False
+        self._thread.join(60)
+
+
+def kill_when(published: Any, eventually: Any, step: str, sign: Any, what: str) -> None:
+    """When ``sign`` is given while a step's program runs, kill that program and Spark, at once."""
+    eventually(lambda: published.programs(f"spark_jobs.pipeline {step}") and sign(), 240, what, 0.1)
+    before = published.pids()["spark"]
+    for pid in (*published.programs(f"spark_jobs.pipeline {step}"), before):
+        published.kill(pid, signal.SIGKILL)
+    eventually(lambda: published.pids()["spark"] not in (0, before), 60, "a new Spark")
+
+
+def task_log(published: Any, step: str) -> str:
+    files = sorted((published.state / "logs" / "airflow-tasks" / f"dag_id={step}").rglob("*.log"), key=lambda p: p.stat().st_mtime)
+    return files[-1].read_text(errors="replace") if files else ""
+
+
+def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(published, eventually):
+    """Copy A comes file by file in a drawn order, B at once and twice, C at once while Spark and each step's program are killed."""
+    seed = random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}")
+    world, order = World(seed), random.Random(seed)
+    one_by_one = order.sample(world.files("A"), len(world.deliveries))
+    send(published, one_by_one[0])
+    for file in world.files("B"):
+        send(published, file)
+        send(published, file, again="again-")
+    published.lake("run")
+    for file in one_by_one[1:3]:
+        send(published, file)
+    published.lake("run")
+
+    for file in [*one_by_one[3:], *world.files("C")]:
+        send(published, file)
+    before = Readers.look(published)
+    with Readers(published) as readers:
+        run = published.background_run()
+        bronze = published.state / "data" / "warehouse"
+        log = lambda: sorted(bronze.rglob("registration_subjects/_delta_log/*.json"))  # noqa: E731
+        written = len(log())
+        kill_when(
+            published, eventually, "ingest", lambda: len(log()) > written or "landed" in task_log(published, "ingest"), "landed files in ingest"
+        )
+        kill_when(published, eventually, "gold", lambda: "START sql incremental model" in task_log(published, "gold"), "a model under way in dbt")
+        kill_when(published, eventually, "publish", lambda: True, "the start of publish")
+        eventually(lambda: run.poll() is not None, 400, "the end of the run", 1)
+        said = run.stdout.read()
+    assert run.returncode == 0, said
+    after = Readers.look(published)
+    assert max(r[2] for r in before) < min(r[1] for r in after), "a new release"
+    assert not readers.failed
+    assert before <= readers.seen <= before | after, "in each view readers saw the old release or the new one, whole"
+
+    first = business(published, "A")
+    assert first["gold.archive_subject"], "the world has subjects"
+    assert business(published, "B") == first, f"all at once and twice, seed {seed}"
+    assert business(published, "C") == first, f"with crashes, seed {seed}"
+    accounts = {letter: account(published, letter) for letter in "ABC"}
+    rows = {name: len(rows) for letter in "ABC" for name, _, rows in world.files(letter)}
+    assert {n: a[0] for letter in "AC" for n, a in accounts[letter].items()} == {n: rows[n] for n in rows if "-B-" not in n}
+    assert all(arrived == sum(parts) for a in accounts.values() for arrived, *parts in a.values())
+    total = {letter: [sum(column) for column in zip(*a.values(), strict=True)] for letter, a in accounts.items()}
+    assert total["A"] == total["C"]
+    # Twice the rows: as much applied, the other copies are duplicates (or superseded like the first).
+    assert (total["B"][0], total["B"][1], total["B"][4]) == (2 * total["A"][0], total["A"][1], 2 * total["A"][4])
+
+
+def arrangements(draw: random.Random, worlds: int) -> Iterator[tuple[Any, ...]]:
+    """Records of many small worlds, each in several arrangements: other orders and times of arrival, repeats, other ids of deliveries."""
+    for world in range(worlds):
+        names, days = ["甲", "乙", "丙"][: draw.randint(1, 3)], [f"2019-0{m}-01" for m in range(1, 4)]
+        dates = ["2018-01-01", "2018-02-02", "2018-03-03"][: draw.randint(1, 3)]
+        base = [
+            (draw.choice("12"), draw.choice(names), draw.choice(dates), draw.choice(days), draw.choice((0, 0, 1)), f"h{draw.randint(1, 3)}")
+            for _ in range(draw.randint(1, 7))
+        ]
+        # A content says the name and the date of registration, too.
+        base = [(*r[:5], f"{r[5]}/{r[1]}/{r[2]}") for r in base]
+        for arrangement in range(4):
+            rows = draw.sample(base, len(base))
+            if arrangement == 3:
+                rows = draw.sample(base * 2, 2 * len(base))
+            for number, (key, name, date, day, revision, content) in enumerate(rows):
+                yield (
+                    world, arrangement, f"D{draw.randrange(10**6)}", number, "uscc", f"{world}/{arrangement}/{key}", name, date, day, revision, content,
+                    f"2020-01-{draw.randint(1, 28):02}",
+                )  # fmt: skip
+
+
+def test_no_order_of_arrival_changes_a_history(published):
+    """Hundreds of small worlds in one pass of the program's own statements: keys, links, contested codes, outcomes."""
+    from pyspark.sql import functions as F
+
+    from spark_jobs.history import outcomes
+    from spark_jobs.identity.keys import assign_subjects
+
+    seed = random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}")
+    columns = "world INT, arrangement INT, delivery_id STRING, row_number INT, key_kind STRING, key_value STRING, normalized_name STRING, registration_date STRING, effective_from STRING, source_revision INT, content_hash STRING, known_at STRING"
+    typed = ["registration_date::date AS registration_date", "effective_from::date AS effective_from", "known_at::timestamp AS known_at"]
+    with published.spark() as spark:
+        frame = spark.createDataFrame(list(arrangements(random.Random(seed), 300)), columns)
+        kept = [c for c in frame.columns if c not in ("registration_date", "effective_from", "known_at")]
+        records = frame.selectExpr(*kept, *typed).withColumn("row_number", F.monotonically_increasing_id()).localCheckpoint()
+        placed = outcomes(assign_subjects(records.drop("world", "arrangement"))).join(records, ["delivery_id", "row_number"]).collect()
+    histories: dict[int, dict[int, dict[str, set[Any]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
+    parts: dict[tuple[int, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for r in placed:
+        parts[r.world, r.arrangement][r.fact_outcome] += 1
+        if r.fact_outcome == "applied":
+            history = (r.key_value.rsplit("/", 1)[1], r.normalized_name, r.effective_from, r.content_hash, r.is_conflict)
+            histories[r.world][r.arrangement][r.subject_id].add(history)
+    assert len(histories) == 300
+    assert {o for p in parts.values() for o in p} == {"applied", "superseded", "duplicate"}, "the worlds have all outcomes"
+    for world, arranged in histories.items():
+        told = [sorted(map(sorted, subjects.values())) for subjects in arranged.values()]
+        assert len(told) == 4
+        assert all(t == told[0] for t in told), f"world {world} of seed {seed}"
+    for world in histories:
+        first, twice = parts[world, 0], parts[world, 3]
+        assert sum(twice.values()) == 2 * sum(first.values())
+        assert twice["applied"] == first["applied"]
