@@ -156,7 +156,8 @@ def _ask(context: Context, layer: str, questions: Iterable[Question]) -> list[Ve
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
     pages: Any = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
     data.add_data_docs_site(site_name=layer, site_config=pages)
-    source = data.data_sources.add_spark("lake")
+    # Left to itself it caches what it judges, on the server, for good: every later write to such a table would build the cache again.
+    source = data.data_sources.add_spark("lake", persist=False)
     verdicts: list[Verdict] = []
     for question in questions:
         if not question.expectations:

@@ -127,6 +127,18 @@ def test_trino_and_spark_hold_the_same_rows_also_through_the_pinned_view(publish
             assert tuple(beneath) == tuple(above) == (count, checksum), contract.id
 
 
+def test_no_step_leaves_rows_in_the_server_s_memory(published):
+    """A cached table is built again at each write to it, by whomever: runs would become slower and slower."""
+    release = published.ask("analyst", "SELECT max(release_id) FROM lake.ops.releases")[0][0]
+    tables = published.ask("analyst", f"SELECT table_name, table_version FROM lake.ops.releases WHERE release_id = '{release}'")
+    assert tables
+    with published.spark() as spark:
+        for table, version in tables:
+            plan = spark.sql(f"EXPLAIN SELECT * FROM {table} VERSION AS OF {version}").collect()[0][0]
+            assert "FileScan" in plan
+            assert "InMemory" not in plan, table
+
+
 def test_running_the_demo_again_loads_nothing_and_shows_the_same(published):
     sql = "SELECT sum(subjects), count(*), max(release_id) FROM lake.gold.mart_registrations_monthly"
     before = published.ask("leader", sql)
