@@ -15,7 +15,7 @@ from typing import Any
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -148,11 +148,9 @@ def _missing(rows: DataFrame, known: DataFrame, columns: list[str]) -> DataFrame
 
 def _ask(context: Context, layer: str, questions: Iterable[Question]) -> list[Verdict]:
     """Put the questions to Great Expectations and render its Data Docs for the layer."""
-    data = gx.get_context(mode="ephemeral")
+    data = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults()))
     data.variables.progress_bars = ProgressBarsConfig(globally=False)
     folder = context.settings.folder(f"data/quality/{layer}")
-    for site in list(data.get_site_names()):
-        data.delete_data_docs_site(site)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
     pages: Any = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
     data.add_data_docs_site(site_name=layer, site_config=pages)

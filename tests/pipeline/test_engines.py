@@ -14,7 +14,7 @@ from infra import processes
 
 def test_airflow_runs_a_step_again_whose_program_was_killed(published, eventually):
     """The program dies without a word; nobody but the scheduler notices, and starts it again."""
-    published.send("killed.csv", ["广州市测试被杀有限公司,91440101MA5KYYYY18,2019-03-01,广州市天河区体育西路1号"])
+    published.send("killed.csv", ["广州市测试被杀有限公司,91440101YKYYYYY018,2019-03-01,广州市天河区体育西路1号"])
     run = published.background_run()
 
     def victim() -> int | None:
@@ -88,7 +88,7 @@ pipeline.silver._set_aside = lambda *arguments: None
 def test_great_expectations_stops_a_mart_that_lost_rows(published):
     """Each remaining row is valid, keys and types hold; only the comparison with silver sees the loss."""
     before = published.ask("leader", "SELECT sum(subjects), max(release_id) FROM lake.gold.mart_registrations_monthly")
-    published.send("loss.csv", ["广州市测试关口有限公司,91440101MA5KYYYY28,2019-03-02,广州市天河区体育西路2号"])
+    published.send("loss.csv", ["广州市测试关口有限公司,91440101YKYYYYY028,2019-03-02,广州市天河区体育西路2号"])
     published.step("ingest")
     published.step("silver")
     done = published.step("gold", LOSES_A_DISTRICT, check=False)
@@ -111,14 +111,14 @@ def test_great_expectations_stops_a_mart_that_lost_rows(published):
 def test_great_expectations_stops_facts_when_rows_vanish(published):
     """Rows that are neither fact nor quarantined break no rule of any row; only the count at landing knows of them."""
     before = published.ask("leader", "SELECT count(*), max(release_id) FROM lake.gold.archive_subject")
-    published.send("vanished.csv", ["N/A,91440101MA5KYYYY38,2019-03-02,广州市天河区体育西路3号"])
+    published.send("vanished.csv", ["N/A,91440101YKYYYYY038,2019-03-02,广州市天河区体育西路3号"])
     published.step("ingest")
     done = published.step("silver", FORGETS_ROWS, check=False)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "事实与隔离之和应等于落地的" in done.stdout
     assert published.ask("leader", "SELECT count(*), max(release_id) FROM lake.gold.archive_subject") == before
     published.lake("run")
-    reasons = published.ask("steward", "SELECT reasons FROM lake.silver.registration_subjects_quarantine WHERE credit_code = '91440101MA5KYYYY38'")
+    reasons = published.ask("steward", "SELECT reasons FROM lake.silver.registration_subjects_quarantine WHERE credit_code = '91440101YKYYYYY038'")
     assert reasons == [[["subject_name_present"]]]
 
 

@@ -150,7 +150,7 @@ def test_running_the_demo_again_loads_nothing_and_shows_the_same(published):
 
 
 def test_ingest_accounts_in_chinese_and_refuses_what_breaks_its_contract_alone(published, tmp_path):
-    good = "企业名称,统一社会信用代码,注册日期,注册地址\n广州市测试一号有限公司,91440101MA5TEST018,2019-03-01,广州市天河区体育西路1号\n,91440101MA5TEST026,2019-03-01,广州市\n"
+    good = "企业名称,统一社会信用代码,注册日期,注册地址\n广州市测试一号有限公司,91440101YTEXT00018,2019-03-01,广州市天河区体育西路1号\n,91440101YTEXT00026,2019-03-01,广州市\n"
     (tmp_path / "good.csv").write_bytes(good.encode("gb18030"))
     (tmp_path / "bad.csv").write_text(good.replace("注册日期", "日期不明"), encoding="utf-8")
     for path in (tmp_path, *tmp_path.iterdir(), *tmp_path.parents):
@@ -161,7 +161,7 @@ def test_ingest_accounts_in_chinese_and_refuses_what_breaks_its_contract_alone(p
     assert "subject_name_present；例：第 2 行 “企业名称”" in said.replace("\n", "")
     assert "日期不明" in said
     assert "缺少的列：注册日期" in said.replace("\n", "")
-    assert published.ask("steward", "SELECT subject_name FROM lake.gold.archive_subject WHERE credit_code = '91440101MA5TEST018'") == [
+    assert published.ask("steward", "SELECT subject_name FROM lake.gold.archive_subject WHERE credit_code = '91440101YTEXT00018'") == [
         ["广州市测试一号有限公司"]
     ]
     with published.ledger() as ledger:
