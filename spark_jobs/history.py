@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 # One statement over the records of whole subjects. Order key: effective_from, source_revision, content_hash; copies of one
-# content are told apart by arrival, which decides nothing but which of them carries the outcome.
+# content are told apart by revision, so that the one that stands says whether its revision is contested, then by arrival, which
+# decides nothing but which of them carries the outcome.
 _OUTCOMES = """
 WITH numbered AS (
     SELECT *,
-        row_number() OVER (PARTITION BY subject_id, effective_from, content_hash ORDER BY known_at, delivery_id, row_number) AS copy,
+        row_number() OVER (PARTITION BY subject_id, effective_from, content_hash ORDER BY source_revision DESC, known_at, delivery_id, row_number) AS copy,
         max(struct(source_revision, content_hash)) OVER (PARTITION BY subject_id, effective_from) AS winner
     FROM {records}
 ),

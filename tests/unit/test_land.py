@@ -13,7 +13,7 @@ from spark_jobs.ingest.land import Refused, _name_taken, decode, records, stated
 
 FEED = load_contracts()["bronze.registration_subjects"]
 HEADER = "企业名称,统一社会信用代码,注册日期,注册地址"
-ROW = "广州市测试一号有限公司,91440101MA5TEST018,2019-03-01,广州市天河区体育西路1号"
+ROW = "广州市测试一号有限公司,91440101YTEXT00018,2019-03-01,广州市天河区体育西路1号"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
