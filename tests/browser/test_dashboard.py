@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect
 
 from catalog.contract import load_contracts
 from infra import dashboards
@@ -31,6 +31,8 @@ CHARTS = [content["slice_name"] for path, content in FILES.items() if assets.kin
 DRAWN = "canvas, .header-line, table tbody tr"
 # Superset's own usage pixel, which our content security policy keeps from being fetched.
 PIXEL = "https://apachesuperset.gateway.scarf.sh/"
+# Superset wants to keep the colours of labels for everybody when a page is left; a reader may not, and is told nothing.
+COLOURS = re.compile(r"/api/v1/dashboard/\d+/colors")
 
 
 class Visit:
@@ -44,13 +46,20 @@ class Visit:
         self.data: dict[str, list[dict[str, Any]]] = {}
         self._answers: list[Response] = []
         self.elsewhere: set[str] = set()
-        page.on("console", lambda m: self.wrong.append(f"console: {m.text}") if m.type == "error" and PIXEL not in m.text else None)
-        page.on("pageerror", lambda e: self.wrong.append(f"script: {e}"))
+        page.on("console", self._said)
+        # An answer that no script caught is called "Response"; the answer itself is looked at below.
+        page.on("pageerror", lambda e: self.wrong.append(f"script: {e}") if str(e) != "Response" else None)
         page.on("response", self._response)
         page.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:")) else self.elsewhere.add(r.url))
         page.on("requestfailed", lambda r: self.elsewhere.discard(r.url) if r.failure == "csp" else None)
 
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and PIXEL not in message.text and not COLOURS.search(message.location["url"]):
+            self.wrong.append(f"console: {message.text}")
+
     def _response(self, response: Response) -> None:
+        if response.status == 403 and response.request.method == "PUT" and COLOURS.search(response.url):
+            return
         if response.status >= 400:
             self.wrong.append(f"{response.status} {response.url}")
         elif "/api/v1/chart/data" in response.url:

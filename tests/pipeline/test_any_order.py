@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from spark_jobs import session
@@ -168,6 +169,9 @@ def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(publis
         eventually(lambda: run.poll() is not None, 400, "the end of the run", 1)
         said = run.stdout.read()
     assert run.returncode == 0, said
+    with psycopg.connect(**published.database("airflow")) as airflow:
+        tries = dict(airflow.execute("SELECT task_id, max(try_number) FROM task_instance GROUP BY task_id").fetchall())
+    assert min(tries[step] for step in ("ingest", "gold", "publish")) >= 2, "Airflow started each killed program again"
     after = Readers.look(published)
     assert max(r[2] for r in before) < min(r[1] for r in after), "a new release"
     assert not readers.failed

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import re
-import signal
 
 import psycopg
 import pytest
 import trino
 
 from infra import processes
-
-
-def test_airflow_runs_a_step_again_whose_program_was_killed(published, eventually):
-    """The program dies without a word; nobody but the scheduler notices, and starts it again."""
-    published.send("killed.csv", ["广州市测试被杀有限公司,91440101YKYYYYY018,2019-03-01,广州市天河区体育西路1号"])
-    run = published.background_run()
-
-    def victim() -> int | None:
-        for pid in published.programs("spark_jobs.pipeline silver"):
-            return pid
-        return None
-
-    pid = eventually(victim, 120, "the silver step's program")
-    published.kill(pid, signal.SIGKILL)
-    eventually(lambda: run.poll() is not None, 300, "the end of the run", 1)
-    assert run.returncode == 0, run.stdout.read()
-    with published.ledger() as ledger:
-        assert ledger.execute("SELECT count(*) FROM run WHERE state = 'released'").fetchone()[0] >= 1
-        assert ledger.execute("SELECT state FROM run ORDER BY opened_at DESC LIMIT 1").fetchone()[0] == "released"
-    with psycopg.connect(**published.database("airflow")) as airflow:
-        tries = airflow.execute("SELECT max(try_number) FROM task_instance WHERE task_id = 'silver'").fetchone()[0]
-    assert tries == 2
-    name = published.ask("steward", "SELECT subject_name FROM lake.gold.archive_subject WHERE subject_name = '广州市测试被杀有限公司'")
-    assert name == [["广州市测试被杀有限公司"]]
 
 
 def test_delta_takes_a_statement_once_however_often_it_is_sent(published):
