@@ -30,8 +30,9 @@ def code(tag: str, number: int) -> str:
 
 
 class World:
-    """A few deliveries about a few made-up subjects: renamed, moved, repeated, corrected, contradicted, one code shared, some rows bad.
+    """A few deliveries about a few made-up subjects: renamed, moved, repeated, corrected, one code shared, some rows bad.
 
+    No two contents of one day and revision: which of them stands follows from their hash, and with it from the tag.
     A tag (a letter and five digits of the seed) tells copies of a world apart in codes, names and file names: one lake holds several.
     """
 
@@ -40,6 +41,7 @@ class World:
         self.deliveries: list[tuple[str, int, list[tuple[int, str]]]] = []  # (business day, revision, [(code number, the row's rest)])
         subjects = [(n, f"第{n}家", f"2018-0{draw.randint(1, 9)}-11") for n in range(1, 6)]
         subjects.append((5, "共用代码的另一家", "2018-05-05"))  # nothing links it with the other subject of this code
+        told: dict[tuple[Any, ...], str] = {}
         for day, revision in [*[(d, 0) for d in DAYS], (draw.choice(DAYS), 0), (draw.choice(DAYS), 1)]:
             rows = []
             for number, name, date in draw.choices(subjects, k=draw.randint(2, 6)):
@@ -47,7 +49,8 @@ class World:
                 shown = draw.choice((shown,) * 9 + ("",))  # without a name it is set aside
                 capital = draw.choice(("10万元", "500万元", "N/A"))
                 rest = f"{date},有限责任公司,演示人,{capital},演示用范围,广州市{draw.choice(DISTRICTS)}演示路{draw.randint(1, 2)}号"
-                rows.append((number, f"{shown and f'广州市测试@{shown}有限公司'},{{code}},{rest}"))
+                row = f"{shown and f'广州市测试@{shown}有限公司'},{{code}},{rest}"
+                rows.append((number, told.setdefault((number, name, day, revision), row) if shown else row))
             self.deliveries.append((day, revision, rows))
 
     def files(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
