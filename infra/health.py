@@ -32,13 +32,17 @@ class Condition:
     port: int | None
 
 
+# What a service's process is before it is the service: for an instant a copy of the supervisor, then the wrapper.
+_NOT_YET = (b"supervisor.supervisord", b"infra.run_service")
+
+
 def _became(pid: int) -> bool:
-    """Whether the process lives and is the service already, not the wrapper that still prepares it."""
+    """Whether the process lives and is the service already. Until then, orphans of a killed one may still answer on its port."""
     try:
         program = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return bool(program) and b"infra.run_service" not in program
+    return bool(program) and not any(name in program for name in _NOT_YET)
 
 
 def _ask(context: Context, service: Service) -> tuple[bool, str]:
