@@ -132,7 +132,7 @@ class Readers:
 
 def kill_when(published: Any, eventually: Any, step: str, sign: Any, what: str) -> None:
     """When ``sign`` is given while a step's program runs, kill that program and Spark, at once."""
-    eventually(lambda: published.programs(f"spark_jobs.pipeline {step}") and sign(), 240, what, 0.1)
+    eventually(lambda: published.programs(f"spark_jobs.pipeline {step}") and sign(), 600, what, 0.1)
     before = published.pids()["spark"]
     for pid in (*published.programs(f"spark_jobs.pipeline {step}"), before):
         published.kill(pid, signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(publis
         kill_when(published, eventually, "ingest", lambda: len(list(bronze.glob("*.json"))) > written, "rows in bronze that the ledger does not know")
         kill_when(published, eventually, "gold", lambda: "START sql incremental model" in task_log(published, "gold"), "a model under way in dbt")
         kill_when(published, eventually, "publish", lambda: True, "the start of publish")
-        eventually(lambda: run.poll() is not None, 400, "the end of the run", 1)
+        eventually(lambda: run.poll() is not None, 900, "the end of the run", 1)
         said = run.stdout.read()
     assert run.returncode == 0, said
     with psycopg.connect(**published.database("airflow")) as airflow:
