@@ -1,4 +1,4 @@
-"""Land files: keep the bytes, give them their identity, decode them strictly, split them into records.
+"""Land files: keep the bytes, give them their identity, find the table in them, split it into records.
 
 Spark sees UTF-8 Parquet only. A file that can't be understood whole is refused whole, with a message
 for the department that sent it; one bad record is kept as raw text and stops nothing.
@@ -6,10 +6,8 @@ for the department that sent it; one bad record is kept as raw text and stops no
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -22,18 +20,16 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.contract import Contract
-from catalog.derive import header_bindings, required_headers
+from catalog.derive import required_headers
 from infra.ledger import Delivery, Ledger, Statement
 from infra.settings import Settings
+from spark_jobs.ingest import readers, tables
+from spark_jobs.ingest.formats import found
+from spark_jobs.ingest.refusal import Refused
 
 BATCH_ROWS = 50_000
 MANIFEST = ".manifest.json"
 CHINA = ZoneInfo("Asia/Shanghai")
-csv.field_size_limit(16 * 2**20)
-
-
-class Refused(Exception):
-    """A delivery that can't be taken; the text is Chinese, for the clerk who sent it."""
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,13 @@ def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list
 
 def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> Landing:
     """Land one file. The same bytes as before, under whatever name, are noted and not taken again."""
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    kept = settings.folder(f"landing/kept/{contract.name}") / f"{digest}.bin"
-    if not kept.exists():
-        temporary = kept.with_suffix(".new")
-        with temporary.open("wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(kept)
+    digest, size = _keep(path, settings.folder(f"landing/kept/{contract.name}"))
     manifest = path.with_name(path.name + MANIFEST)
     try:
         says, objection = stated(contract, path.name, manifest.read_bytes() if manifest.exists() else b"{}"), ""
     except Refused as refusal:
         says, objection = Statement(contract.department), str(refusal)
-    delivery, new = ledger.arrive(contract.name, digest, len(content), path.name, says)
+    delivery, new = ledger.arrive(contract.name, digest, size, path.name, says)
     if delivery.state == "arrived":
         objection = objection or _name_taken(ledger.namesake(contract.name, path.name, delivery.delivery_id), delivery)
         if objection:
@@ -113,6 +100,21 @@ def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> 
     path.unlink()
     manifest.unlink(missing_ok=True)
     return result
+
+
+def _keep(path: Path, folder: Path) -> tuple[str, int]:
+    """Copy a file's bytes durably to ``<digest>.bin``, in pieces; return the digest (SHA-256) and the size."""
+    temporary = folder / f".{os.getpid()}.new"
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as source, temporary.open("wb") as f:
+        while block := source.read(2**20):
+            digest.update(block)
+            size += len(block)
+            f.write(block)
+        f.flush()
+        os.fsync(f.fileno())
+    temporary.replace(folder / f"{digest.hexdigest()}.bin")
+    return digest.hexdigest(), size
 
 
 def stated(contract: Contract, file_name: str, manifest: bytes) -> Statement:
@@ -175,7 +177,7 @@ def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Del
     digest = ledger.sha256(delivery.delivery_id)
     target = settings.folder(f"landing/records/{contract.name}") / f"{delivery.delivery_id}.parquet"
     try:
-        rows = _write_records(contract, delivery, (kept / f"{digest}.bin").read_bytes(), target)
+        rows = _write_records(contract, delivery, kept / f"{digest}.bin", target)
     except Refused as refusal:
         ledger.refuse(delivery.delivery_id, str(refusal))
     else:
@@ -183,86 +185,57 @@ def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Del
     return Landing(ledger.delivery(delivery.delivery_id), new)
 
 
-def decode(content: bytes) -> str:
-    """Decode strictly: UTF-8 (with or without a mark), else GB18030.
+def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int, dict[str, str] | None, str]]:
+    """Per record of a file ``(number, values, raw text)``; ``values`` is None where it can't be split, and only ``raw`` says what came.
+
+    Records are numbered from 1 over all sheets. What is no record (a banner, a footer, a repeated header) is printed.
 
     Raises:
-        Refused: neither fits, or the text carries replacement characters or NULs.
+        Refused: the file is none of ours, is damaged, or its columns are not those of the contract; also after some records.
     """
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError as error:
-            position = error.start
-            continue
-        if "\ufffd" in text:
-            raise Refused("文件里有替换字符“\ufffd”，说明它在到达前已经被错误转码。请从源系统重新导出为 UTF-8 或 GB18030。")
-        if "\x00" in text:
-            raise Refused("文件里有空字节（NUL），多半是传输中断或导出出错。请重新导出后再送。")
-        return text
-    raise Refused(f"文件既不是 UTF-8 也不是 GB18030（第 {position + 1} 个字节无法识别），可能被截断。请重新导出后再送。")
+    number, without_table, tabled = 0, [], False
+    with found(path, scratch) as file:
+        padded = file.kind in ("workbook", "spreadsheetml")
+        for sheet in readers.sheets(file, tables.known_header(contract)):
+            table = tables.table(contract, sheet, padded)
+            if table is None:
+                without_table.append(sheet.name)
+                continue
+            tabled = True
+            for _, values, raw in table.records:
+                number += 1
+                yield number, values, raw
+            for note in table.notes:
+                print(f"{f'{sheet.name} ' if sheet.name else ''}{note}", flush=True)
+    if not tabled:
+        where = f"（看过的工作表：{'、'.join(without_table[:10])}）" if any(without_table) else ""
+        wanted = "、".join(contract.column(name).chinese for name in required_headers(contract))
+        raise Refused(f"前 {tables.BANNER_ROWS} 行里没有一行是《{contract.chinese}》的表头{where}，至少应有：{wanted}。请带上表头重新导出。")
+    for name in without_table:
+        print(f"{name} 没有表头，未读", flush=True)
 
 
-def records(contract: Contract, text: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str] | None, str]]]:
-    """Bind the header to columns by name; return the columns and, per record, ``(row number, values, raw text)``.
-
-    ``values`` is None where the record has not as many fields as the header; then only ``raw`` says what came.
-
-    Raises:
-        Refused: no header, a required column is missing, a column is unknown or twice.
-    """
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        header = [name.strip() for name in next(reader)]
-    except StopIteration:
-        raise Refused("文件是空的，没有表头。请确认导出是否完成。") from None
-    bindings = header_bindings(contract)
-    unknown = [name for name in header if name not in bindings]
-    columns = [bindings.get(name, "") for name in header]
-    missing = [contract.column(name).chinese for name in required_headers(contract) if name not in columns]
-    twice = [contract.column(name).chinese for name in sorted({c for c in columns if c and columns.count(c) > 1})]
-    if unknown or missing or twice:
-        parts = [f"不认识的列：{'、'.join(unknown)}"] if unknown else []
-        parts += [f"缺少的列：{'、'.join(missing)}"] if missing else []
-        parts += [f"重复的列：{'、'.join(twice)}"] if twice else []
-        raise Refused(
-            f"表头与《{contract.chinese}》的约定不符。{'；'.join(parts)}。读到的表头是：{'、'.join(header)}。请按约定的列名重新导出，或请数据管理员登记新的列名。"
-        )
-    return columns, _numbered(reader, columns)
-
-
-def _numbered(reader: Iterator[list[str]], columns: list[str]) -> Iterator[tuple[int, dict[str, str] | None, str]]:
-    number = 0
-    try:
-        for fields in reader:
-            number += 1
-            if len(fields) == len(columns):
-                yield number, dict(zip(columns, fields, strict=True)), ""
-            elif any(field.strip() for field in fields):
-                yield number, None, ",".join(fields)
-            else:
-                number -= 1  # a blank line is no record
-    except csv.Error as error:
-        raise Refused(f"第 {number + 1} 条记录附近的引号不成对（{error}），后面的内容无法可靠分行。请检查导出程序对引号的处理。") from error
-
-
-def _write_records(contract: Contract, delivery: Delivery, content: bytes, target: Path) -> int:
-    _, rows = records(contract, decode(content))
+def _write_records(contract: Contract, delivery: Delivery, source: Path, target: Path) -> int:
     names = [c.name for c in contract.columns if not c.reserved]
     schema = pa.schema([(n, pa.string()) for n in names] + [("delivery_id", pa.string()), ("row_number", pa.int64()), ("raw_line", pa.string())])
     temporary = target.with_suffix(".new")
     count = 0
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        batch: list[dict[str, object]] = []
-        for number, values, raw in rows:
-            batch.append({**(values or {}), "delivery_id": delivery.delivery_id, "row_number": number, "raw_line": raw if values is None else None})
-            count += 1
-            if len(batch) == BATCH_ROWS:
-                writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-                batch.clear()
-        writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-    if count == 0:
-        temporary.unlink()
-        raise Refused("文件只有表头，没有记录。如果当期确实没有数据，请在交换平台登记“零报送”。")
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            batch: list[dict[str, object]] = []
+            for number, values, raw in records(contract, source, target.parent):
+                batch.append(
+                    {**(values or {}), "delivery_id": delivery.delivery_id, "row_number": number, "raw_line": raw if values is None else None}
+                )
+                count += 1
+                if len(batch) == BATCH_ROWS:
+                    writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+                    batch.clear()
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        if count == 0:
+            raise Refused("文件只有表头，没有记录。如果当期确实没有数据，请在交换平台登记“零报送”。")
+    except Refused:
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.replace(target)
     return count
