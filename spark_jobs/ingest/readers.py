@@ -10,7 +10,7 @@ import datetime as dt
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import IO, Any
 from xml.etree.ElementTree import Element, ParseError
@@ -25,6 +25,7 @@ from spark_jobs.ingest.refusal import Refused
 
 LARGEST_CELL = 16 * 2**20  # characters
 MOST_COLUMNS = 2_000
+LINES_OF_A_CELL = 200  # no cell of a register has more
 DELIMITERS = (",", "\t", ";", "|", "，")
 KEYS_FROM = 1_000  # records of JSON or XML that say which columns there are
 csv.field_size_limit(LARGEST_CELL)
@@ -34,13 +35,17 @@ Cells = list[str]
 Row = tuple[int, Cells | None, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sheet:
-    """``name`` is empty where the format has no sheets. ``headed``: the first row is the header for certain (JSON, XML)."""
+    """``name`` is empty where the format has no sheets. ``headed``: the first row is the header for certain (JSON, XML).
+
+    ``width``: the number of columns, set once the header is found; it helps to tell a damaged row from a long one.
+    """
 
     name: str
-    rows: Iterator[Row]
+    rows: Iterator[Row] = field(default_factory=lambda: iter(()))
     headed: bool = False
+    width: int = 0
 
 
 def sheets(file: Found, known: Callable[[str], bool]) -> Iterator[Sheet]:
@@ -56,7 +61,9 @@ def sheets(file: Found, known: Callable[[str], bool]) -> Iterator[Sheet]:
         return
     with file.path.open(encoding=file.encoding, newline="") as f:
         if file.kind == "text":
-            yield Sheet("", _delimited(f, known))
+            sheet = Sheet("")
+            sheet.rows = _delimited(f, known, sheet)
+            yield sheet
         elif file.kind == "json":
             yield Sheet("", _keyed(_json_records(f)), headed=True)
         elif file.kind == "xml":
@@ -68,25 +75,77 @@ def sheets(file: Found, known: Callable[[str], bool]) -> Iterator[Sheet]:
 # ---- delimited text ----
 
 
-def _delimited(text: IO[str], known: Callable[[str], bool]) -> Iterator[Row]:
+def _delimited(text: IO[str], known: Callable[[str], bool], sheet: Sheet) -> Iterator[Row]:
+    """Rows by RFC 4180, but so that a damaged quote costs its own row only.
+
+    Quotes come in pairs; a line with an odd number of them goes on in the next line. Where what comes of that has not the header's
+    width, or one of its lines is a whole row by itself, the quote is damage: the first line is no row and reading goes on behind it.
+    """
     delimiter = _delimiter(text, known)
     text.seek(0)
     if text.read(1) != "\ufeff":
         text.seek(0)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    number = 1
+    lines = _Lines(text)
+    while (line := lines.next()) is not None:
+        number = lines.number
+        parts = [line]
+        if line.count('"') % 2:
+            more = lines.until_paired()
+            if more and _is_one(parts + more, delimiter, sheet.width):
+                parts += more
+            else:
+                lines.put_back(more)
+        cells = _split("".join(parts), delimiter)
+        if cells is not None and len(cells) > MOST_COLUMNS:
+            raise Refused(f"第 {number} 行有 {len(cells)} 列，超出限度（{MOST_COLUMNS} 列）。请检查分隔符和换行后重新导出。")
+        yield number, cells, "" if cells is not None else line.rstrip("\r\n")
+
+
+def _is_one(parts: list[str], delimiter: str, width: int) -> bool:
+    """Whether lines are one row with line breaks inside quotes."""
+    together = _split("".join(parts), delimiter)
+    if together is None or (width and len(together) != width):
+        return False
+    # The last line closes the quote; one between that needs no other is a row.
+    return not any(width > 1 and len(_split(part, delimiter) or ()) == width for part in parts[1:-1])
+
+
+def _split(line: str, delimiter: str) -> Cells | None:
+    """The cells of one row; None where quotes stand as no writer puts them."""
     try:
-        for cells in reader:
-            yield number, cells, ""
-            number = reader.line_num + 1
-            if len(cells) > MOST_COLUMNS:
-                raise Refused(f"第 {number - 1} 行有 {len(cells)} 列，超出限度（{MOST_COLUMNS} 列）。请检查分隔符和换行后重新导出。")
-    except csv.Error as error:
-        if "field larger" in str(error):
-            raise Refused(
-                f"第 {number} 行附近有一个单元格超过 {LARGEST_CELL // 2**20} 兆字，多半是引号不成对。请检查导出程序对引号的处理。"
-            ) from error
-        raise Refused(f"第 {number} 行附近的引号不成对（{error}），后面的内容无法可靠分行。请检查导出程序对引号的处理。") from error
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return None
+
+
+class _Lines:
+    """Physical lines with their numbers, of which some may be looked at ahead."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._ahead: list[str] = []
+        self.number = 0
+
+    def next(self) -> str | None:
+        line = self._ahead.pop(0) if self._ahead else self._text.readline(LARGEST_CELL)
+        if len(line) >= LARGEST_CELL:
+            raise Refused(f"第 {self.number + 1} 行超过 {LARGEST_CELL // 2**20} 兆字。请检查换行和引号后重新导出。")
+        self.number += bool(line)
+        return line or None
+
+    def until_paired(self) -> list[str]:
+        """The next lines up to the one that closes the quote; none if it isn't closed within LINES_OF_A_CELL lines."""
+        taken: list[str] = []
+        while len(taken) < LINES_OF_A_CELL and (line := self.next()) is not None:
+            taken.append(line)
+            if line.count('"') % 2:
+                return taken
+        self.put_back(taken)
+        return []
+
+    def put_back(self, lines: list[str]) -> None:
+        self._ahead = lines + self._ahead
+        self.number -= len(lines)
 
 
 def _delimiter(text: IO[str], known: Callable[[str], bool]) -> str:

@@ -71,6 +71,7 @@ def table(contract: Contract, sheet: Sheet, padded: bool) -> Table | None:
         header = likely  # the check below says what is wrong with it
     number, cells, _ = header
     columns = _bind(contract, bindings, sheet.name, number, cells or [])
+    sheet.width = len(columns)
     filled = sum(1 for c in cells or [] if c.strip())
     found = Table(sheet.name, number, _hits(bindings, cells or []) / max(filled, 1), columns, iter(()))
     found.records = _records(found, [tidy(c) for c in cells or []], rows, padded)

@@ -76,9 +76,21 @@ def test_a_newline_inside_quotes_does_not_split_a_record(split):
     assert [values["subject_name"] for _, values, _ in rows] == ["广州\n公司"]
 
 
-def test_an_open_quote_refuses_the_file(split):
-    with pytest.raises(Refused, match="引号"):
-        split(f'{HEADER}\n"广州公司,代码,2019-01-01,地址\n{ROW}\n')
+@pytest.mark.parametrize(
+    "damaged", ['"广州公司,代码,2019-01-01,地址', '广州"公司",代码,2019-01-01,"地址', '"广州"公司,代码,2019-01-01,地址', '""",代码,2019-01-01,地址']
+)
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_damaged_quote_costs_its_own_row_only(damaged, quoted, split):
+    row = '"' + ROW.replace(",", '","') + '"' if quoted else ROW
+    rows = split(f"{HEADER}\n{row}\n{damaged}\n{row}\n{row}\n")
+    assert [values is not None for _, values, _ in rows] == [True, False, True, True]
+    assert rows[1][2] == damaged
+    assert len({tuple(values.values()) for _, values, _ in rows if values}) == 1
+
+
+def test_line_breaks_inside_quotes_and_a_damaged_quote_behind_them(split):
+    rows = split(f'{HEADER}\n"广州\n\n公司",代码,2019-01-01,"地\n址"\n"坏,代码,2019-01-01,地址\n{ROW}\n"好\n店",代码,2019-01-01,地址\n')
+    assert [values and values["subject_name"] for _, values, _ in rows] == ["广州\n\n公司", None, ROW.split(",")[0], "好\n店"]
 
 
 # --- what is stated beside a file ---------------------------------------------------------------------------------------
