@@ -96,7 +96,7 @@ def _delimited(text: IO[str], known: Callable[[str], bool], sheet: Sheet) -> Ite
             else:
                 lines.put_back(more)
         cells = _split("".join(parts), delimiter)
-        if cells is not None and len(cells) > MOST_COLUMNS:
+        if cells is not None and len(cells) > MOST_COLUMNS and not sheet.width:
             raise Refused(f"第 {number} 行有 {len(cells)} 列，超出限度（{MOST_COLUMNS} 列）。请检查分隔符和换行后重新导出。")
         yield number, cells, "" if cells is not None else line.rstrip("\r\n")
 
