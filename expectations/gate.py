@@ -61,9 +61,15 @@ def judge_silver(
     contracts: Mapping[str, Contract],
     candidates: Iterable[TableVersion],
     parent: Mapping[str, TableVersion],
+    baseline: Mapping[str, TableVersion],
     landed: int,
 ) -> list[Verdict]:
-    """Judge the candidates of silver. ``landed``: rows that were counted at landing in all deliveries that the candidates contain."""
+    """Judge the candidates of silver.
+
+    ``parent``: the release that they were built on; a table that is unchanged since was judged then. ``baseline``: what volume and
+    distribution are compared with, also after everything was built anew by other rules. ``landed``: rows that were counted at landing in
+    all deliveries that the candidates contain.
+    """
     at = {c.table_name: c for c in candidates}
     rows = {name: _at(spark, c) for name, c in at.items()}
     facts, keys, quarantine = (table_name(c) for c in (contracts[FACTS], contracts[KEYS], quarantine_of(contracts[FEED])))
@@ -108,16 +114,16 @@ def judge_silver(
             suites.row_count("subject_single_anchor", 0, "一个主体只能有一个主键"),
         ),
     ]
-    if facts in parent:
-        before = _at(spark, parent[facts])
+    if facts in baseline:
+        before = _at(spark, baseline[facts])
         questions.append(Question("against the release", at[facts], rows[facts], suites.share_kept("district_code", before, "能判定所在区的比例")))
     return _ask(context, "silver", questions)
 
 
 def judge_gold(
-    context: Context, spark: SparkSession, contracts: Mapping[str, Contract], candidates: Iterable[TableVersion], parent: Mapping[str, TableVersion]
+    context: Context, spark: SparkSession, contracts: Mapping[str, Contract], candidates: Iterable[TableVersion], baseline: Mapping[str, TableVersion]
 ) -> list[Verdict]:
-    """Judge the candidates of gold against the silver that they were built from and against the release that readers see."""
+    """Judge the candidates of gold against the silver that they were built from and against ``baseline``, the release that readers see."""
     at = {c.table_name: c for c in candidates}
     gold = {c.id: table_name(c) for c in contracts.values() if c.layer == "gold"}
     rows = {name: _at(spark, at[name]) for name in [*gold.values(), table_name(contracts[FACTS])]}
@@ -132,8 +138,8 @@ def judge_gold(
         Question("totals", at[gold[MONTHLY]], rows[gold[MONTHLY]], suites.conservation("subjects", subjects, "登记情况各格合计应等于主体数")),
         Question("marks", at[gold[MARKS]], rows[gold[MARKS]], suites.conservation("subjects", marks, "各质量标记的户数之和应等于档案中的标记总数")),
     ]
-    if gold[ARCHIVE] in parent:
-        expected = suites.not_lost(parent[gold[ARCHIVE]].row_count)
+    if gold[ARCHIVE] in baseline:
+        expected = suites.not_lost(baseline[gold[ARCHIVE]].row_count)
         questions.append(Question("against the release", at[gold[ARCHIVE]], archive, expected))
     return _ask(context, "gold", questions)
 

@@ -83,6 +83,8 @@ def not_lost(before: int) -> list[Any]:
 
 def share_kept(column: str, before: DataFrame, what: str) -> list[Any]:
     """The share of rows with a value did not fall by more than LARGEST_DROP against the release; too few rows say nothing."""
+    if column not in before.columns:  # older than the column
+        return []
     rows, filled = before.agg(F.count("*"), F.count(column)).collect()[0]
     if rows < FEWEST_ROWS:
         return []

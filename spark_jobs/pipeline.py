@@ -124,7 +124,7 @@ def silver_step(lake: Lake) -> int:
         accounts, findings = silver.build(writer, lake.contracts, run, deliveries)
         candidates = _candidates(writer, lake.tables("silver"), stood, parent)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
-        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, {} if anew else parent, landed)
+        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, _baseline(lake, current, parent), landed)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.refined(run.run_id, candidates, accounts, findings)
@@ -170,6 +170,14 @@ def _candidates(writer: Writer, tables: Iterable[Contract], stood: Mapping[str, 
     return found
 
 
+def _baseline(lake: Lake, release: str | None, parent: Mapping[str, TableVersion]) -> Mapping[str, TableVersion]:
+    """What volume and distribution are compared with: the release, unless the settings accept that this run differs from it."""
+    if release and lake.context.settings.values["gates"]["accept_change_against"] == release:
+        print(f"按设置 [gates] accept_change_against，本次不与 {release} 比较数量和分布", flush=True)
+        return {}
+    return parent
+
+
 def _passed(ledger: Ledger, run: Run, verdicts: list) -> bool:
     ledger.judged(run.run_id, [(v.table_name, v.version, v.rule, v.description, v.dimension, v.passed, v.observed) for v in verdicts])
     failed = [v for v in verdicts if not v.passed]
@@ -177,6 +185,11 @@ def _passed(ledger: Ledger, run: Run, verdicts: list) -> bool:
         lines = "；".join(f"{v.table_name} 版本 {v.version} 不满足“{v.description}”（规则 {v.rule}，实际：{v.observed}）" for v in failed)
         ledger.abandon(run.run_id, lines)
         print(f"发布被质量关口拦下：{lines}。读者仍看到上一次发布。", flush=True)
+        if any("与当前发布相比" in v.description for v in failed):
+            print(
+                f'如果变化是有意的（如调整了规则或口径），请在 settings.toml 写 [gates] accept_change_against = "{run.parent_release_id}" 后再运行。',
+                flush=True,
+            )
     return not failed
 
 
@@ -202,7 +215,7 @@ def gold_step(lake: Lake) -> int:
         dbt_runs.build(lake.context, writer, anew)
         candidates = _candidates(writer, tables, stood, parent)
         ledger.built(run.run_id, candidates, code)
-        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), {} if anew else parent)
+        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), _baseline(lake, run.parent_release_id, parent))
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)
