@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import getpass
 import json
 import os
@@ -162,6 +163,44 @@ def ingest(
     sent = deliveries.hand_over(context, contract, files, {k: v for k, v in says.items() if v})
     pipelines.run(context, out)
     deliveries.account(context, contract, sent, before, out)
+
+
+@app.command()
+def withdraw(
+    delivery: Annotated[str, typer.Argument(help="批次编号，如 D0123456789abcdef")],
+    reason: Annotated[str, typer.Option("--reason", help="为什么；记入台账")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="恢复采用已撤回的批次")] = False,
+) -> None:
+    """撤回一个批次：发布后如同它从未到达，原件和撤回的经过留在台账里。"""
+    from infra import recall  # slow to import, and not needed by the other commands
+
+    recall.withdraw(started_context(), delivery, reason, undo, out)
+
+
+@app.command()
+def replay(
+    feed: Annotated[str, typer.Argument(help="数据源，如 registration_subjects")],
+    first: Annotated[str, typer.Option("--from", help="第一天，如 2019-03-01")],
+    last: Annotated[str, typer.Option("--to", help="最后一天，含当日")],
+    by: Annotated[str, typer.Option("--by", help="arrival：按到达日；business：按业务日期")] = "arrival",
+    reason: Annotated[str, typer.Option("--reason", help="为什么；记入台账")] = "",
+) -> None:
+    """重放：按现在的合同和规则重新读取保存的原件，逐个批次对照前后的账。"""
+    from infra import deliveries, recall  # slow to import, and not needed by the other commands
+
+    if by not in ("arrival", "business"):
+        raise Problem(f"没有 --by {by} 这种查法", "可写 arrival（到达日）或 business（业务日期）", "写其中一个")
+    contract = deliveries.feed(feed)
+    recall.replay(
+        started_context(), contract, _date("--from", first), _date("--to", last), "business" if by == "business" else "arrival", reason, out
+    )
+
+
+def _date(option: str, text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise Problem(f"{option} {text} 不是日期", "日期写作 2019-06-30", "改正后再运行") from None
 
 
 @app.command()

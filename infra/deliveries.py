@@ -18,7 +18,7 @@ from infra.problems import Problem
 from infra.services.base import Context
 from spark_jobs.ingest.land import MANIFEST, inbox
 
-STATES = {"arrived": "已到达", "landed": "已落地，等待入湖", "refused": "拒收", "loaded": "已入湖"}
+STATES = {"arrived": "已到达", "landed": "已落地，等待入湖", "refused": "拒收", "loaded": "已入湖", "withdrawn": "已撤回"}
 
 
 def feed(name: str) -> Contract:
@@ -97,6 +97,8 @@ def account(context: Context, contract: Contract, identities: Iterable[str], bef
                 out.print(f"{identity}  还没有落地", style="red")
                 continue
             again = "（内容曾经送达，这次不再入湖，下面是它原来的账）" if identity in before and delivery.state == "loaded" else ""
+            if delivery.state == "withdrawn":
+                again = f"（这份内容已撤回，再送也不入湖；要恢复采用：./lake withdraw {identity} --undo）"
             out.print(f"\n[bold]{delivery.file_name}[/]  批次 {identity}  {STATES[delivery.state]}{again}", soft_wrap=True)
             if delivery.reason:
                 out.print(f"  {delivery.reason}", style="red", markup=False, soft_wrap=True)

@@ -41,9 +41,10 @@ def stamp(spark: SparkSession, text: str) -> None:
     spark.conf.set(STAMP, text)
 
 
-def write(frame: DataFrame, table: str, epoch: int, mode: str) -> None:
-    """Append to or overwrite ``table`` once: Delta skips a statement whose epoch it has already seen."""
-    frame.write.format("delta").mode(mode).option("txnAppId", table).option("txnVersion", str(epoch)).saveAsTable(table)
+def write(frame: DataFrame, table: str, epoch: int, mode: str, replaced: str | None = None) -> None:
+    """Append to or overwrite ``table`` (or of it, the rows that meet ``replaced``) once: Delta skips a statement whose epoch it has seen."""
+    writer = frame.write.format("delta").mode(mode).option("txnAppId", table).option("txnVersion", str(epoch))
+    (writer.option("replaceWhere", replaced) if replaced else writer).saveAsTable(table)
 
 
 def change(spark: SparkSession, statement: str, table: str, epoch: int) -> None:

@@ -17,7 +17,7 @@ import argparse
 import hashlib
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
@@ -80,6 +80,8 @@ def ingest_step(lake: Lake) -> int:
                 d = landing.delivery
                 note = "（内容曾经到达，不再入湖）" if not landing.new and d.state == "loaded" else ""
                 print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
+            for d, objection in land.read_again(lake.context.settings, writer.ledger, feed):
+                print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
             before = _version(writer.spark, table_name(feed))
             counts = load.load_waiting(writer, feed)
             print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
@@ -107,27 +109,31 @@ def silver_step(lake: Lake) -> int:
         silver_code, gold_code = ledger.builds(current)
         anew = current is None or silver_code != code
         contained = ledger.contained(current)
-        deliveries = [d for d in ledger.deliveries(state="loaded") if anew or d.delivery_id not in contained]
-        if not deliveries and not anew and gold_code == build_id(*GOLD_CODE):
+        deliveries = [d for d in ledger.deliveries(state="loaded") if anew or contained.get(d.delivery_id) != d.reading]
+        withdrawn = [d.delivery_id for d in ledger.deliveries(state="withdrawn") if d.delivery_id in contained]
+        if not deliveries and not withdrawn and not anew and gold_code == build_id(*GOLD_CODE):
             print(f"{current} 已包含全部批次，没有要加工的内容", flush=True)
             return NOTHING
-        if anew and not deliveries:
+        if anew and not deliveries and not withdrawn:
             print("还没有任何批次入湖", flush=True)
             return NOTHING
         run = ledger.open_run(str(uuid.uuid4()), code)
         parent = {t.table_name: t for t in ledger.release_tables(current)}
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
-        print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries{why}", flush=True)
+        print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries, {len(withdrawn)} withdrawn{why}", flush=True)
         stood = _set_back(spark, lake.tables("silver"), parent, anew)
         if anew:
             references.load(writer, lake.contracts, run.run_id)
-        accounts, findings = silver.build(writer, lake.contracts, run, deliveries)
+        # A replayed delivery goes out and comes in again.
+        taken_out = [] if anew else [*withdrawn, *(d.delivery_id for d in deliveries if d.delivery_id in contained)]
+        accounts, findings = silver.build(writer, lake.contracts, run, deliveries, taken_out)
         candidates = _candidates(writer, lake.tables("silver"), stood, parent)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
-        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, _baseline(lake, current, parent), landed)
+        baseline = _baseline(lake, current, parent, withdrawn)
+        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, baseline, landed)
         if not _passed(ledger, run, verdicts):
             return REFUSED
-        ledger.refined(run.run_id, candidates, accounts, findings)
+        ledger.refined(run.run_id, candidates, deliveries, accounts, findings, withdrawn)
         for a in accounts:
             print(
                 f"{a.delivery_id}: 到达 {a.arrived} = 应用 {a.applied} + 被取代 {a.superseded} + 重复 {a.duplicate} + 隔离 {a.quarantined}",
@@ -148,7 +154,10 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
         pinned = parent.get(table)
         if pinned is None or anew:
             delta.make_anew(spark, contract)
-        elif delta.newest_version(spark, table) != pinned.version:
+        elif delta.newest_version(spark, table) == pinned.version:
+            stands[table] = pinned.version
+            continue
+        else:
             spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
             print(f"{table}: set back to version {pinned.version}", flush=True)
         stands[table] = delta.newest_version(spark, table)
@@ -170,8 +179,11 @@ def _candidates(writer: Writer, tables: Iterable[Contract], stood: Mapping[str, 
     return found
 
 
-def _baseline(lake: Lake, release: str | None, parent: Mapping[str, TableVersion]) -> Mapping[str, TableVersion]:
-    """What volume and distribution are compared with: the release, unless the settings accept that this run differs from it."""
+def _baseline(lake: Lake, release: str | None, parent: Mapping[str, TableVersion], withdrawn: Collection[str]) -> Mapping[str, TableVersion]:
+    """What volume and distribution are compared with: the release, unless this run differs from it on purpose."""
+    if withdrawn:
+        print(f"本次撤回 {len(withdrawn)} 个批次，不与 {release} 比较数量和分布", flush=True)
+        return {}
     if release and lake.context.settings.values["gates"]["accept_change_against"] == release:
         print(f"按设置 [gates] accept_change_against，本次不与 {release} 比较数量和分布", flush=True)
         return {}
@@ -215,7 +227,8 @@ def gold_step(lake: Lake) -> int:
         dbt_runs.build(lake.context, writer, anew)
         candidates = _candidates(writer, tables, stood, parent)
         ledger.built(run.run_id, candidates, code)
-        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), _baseline(lake, run.parent_release_id, parent))
+        baseline = _baseline(lake, run.parent_release_id, parent, ledger.taken_out(run.run_id))
+        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), baseline)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)

@@ -30,8 +30,7 @@ PROJECTIONS = {
             CASE WHEN a.delivery_id IS NOT NULL THEN {_CURRENT} END, d.arrived_at, d.loaded_at
         FROM delivery d LEFT JOIN release_accounts({_CURRENT}) a USING (delivery_id)""",  # noqa: S608
     "ops.delivery_findings": f"""
-        SELECT DISTINCT ON (f.delivery_id, f.rule) f.delivery_id, f.rule, f.severity, f.description, f.affected
-        FROM run_finding f JOIN release_chain({_CURRENT}) c USING (run_id) ORDER BY f.delivery_id, f.rule, c.depth""",  # noqa: S608
+        SELECT delivery_id, rule, severity, description, affected FROM release_findings({_CURRENT})""",  # noqa: S608
     "ops.releases": """
         SELECT r.release_id, t.table_name, t.version, t.row_count, t.checksum, r.kind, r.run_id, r.published_at
         FROM release r JOIN release_table t USING (release_id)""",

@@ -23,23 +23,30 @@ BUILT = (FACTS, KEYS, REVIEW)
 _SMALL = ("delivery_id", "row_number", *KEY, "normalized_name", "registration_date", "effective_from", "source_revision", "content_hash", "known_at")
 
 
-def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: list[Delivery]) -> tuple[list[Account], list[Finding]]:
+def build(
+    writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: list[Delivery], taken_out: list[str]
+) -> tuple[list[Account], list[Finding]]:
     """Bring the rows of ``deliveries`` from bronze into the facts and the quarantine; return accounts and findings.
+
+    The stored rows of the deliveries ``taken_out`` (withdrawn, or about to come in by a new reading) leave first, and the histories that
+    they were part of are told anew without them.
 
     Silver must stand at the run's parent release (or be empty). One pass over the new rows types them, checks them and says
     where they go; what follows reads the stored rows of the keys that are touched, not all of them.
     """
     feed, facts = contracts[FEED], contracts[FACTS]
+    left = _take_out_deliveries(writer, contracts, taken_out, run)
     refined = writer.stage(_refine(writer, feed, deliveries), "refined")
     _set_aside(writer, feed, refined, run)
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
-    touched = stored.join(F.broadcast(new.select(*KEY).distinct()), list(KEY), "left_semi")
+    keys = new.select(*KEY) if left is None else new.select(*KEY).union(left.select(*KEY))
+    touched = stored.join(F.broadcast(keys.distinct()), list(KEY), "left_semi")
     records = new.select(*_SMALL).unionByName(touched.select(*_SMALL))
     assigned = writer.stage(assign_subjects(records), "assigned")
     placed = writer.stage(outcomes(assigned), "placed")
-    _write_facts(writer, facts, new, touched, placed, run)
-    _write_keys(writer, contracts, assigned, run)
+    _write_facts(writer, facts, new, touched, placed, left, run)
+    _write_keys(writer, contracts, assigned, left, run)
     return _accounts(writer, contracts, deliveries), _findings(feed, refined)
 
 
@@ -59,6 +66,18 @@ def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataF
     )
 
 
+def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], identities: list[str], run: Run) -> DataFrame | None:
+    """Delete what silver holds of deliveries; return key, subject and registration date of their facts (None: there was nothing to do)."""
+    if not identities:
+        return None
+    stored = with_key(writer.spark.table(table_name(contracts[FACTS]))).where(F.col("delivery_id").isin(identities))
+    left = writer.stage(stored.select(*KEY, "subject_id", "registration_date").distinct(), "taken_out")
+    chosen = ", ".join(f"'{i}'" for i in identities)
+    for contract in (contracts[FACTS], quarantine_of(contracts[FEED])):
+        writer.change(f"DELETE FROM {table_name(contract)} WHERE delivery_id IN ({chosen})", table_name(contract), "withdraw", run.run_id)  # noqa: S608 - ids are ours
+    return left
+
+
 def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> None:
     quarantine = quarantine_of(feed)
     reasons = refined.where("size(reasons) > 0").select("delivery_id", "row_number", "reasons")
@@ -68,7 +87,7 @@ def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> 
     writer.write(rows.select(*[c.name for c in physical_columns(quarantine)]), table_name(quarantine), "append", "quarantine", run.run_id)
 
 
-def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataFrame, placed: DataFrame, run: Run) -> None:
+def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataFrame, placed: DataFrame, left: DataFrame | None, run: Run) -> None:
     table, names = table_name(facts), [c.name for c in facts.columns]
     where = ["delivery_id", "row_number"]
     fresh = new.join(placed, where).select(*names)
@@ -78,14 +97,10 @@ def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataF
     )
     moved = placed.join(before, where).where("subject_id <> old_subject OR fact_outcome <> old_outcome OR is_conflict <> old_conflict")
     changes = writer.stage(moved, "moved")
-    writer.stage(
-        placed.join(new.select(*where), where)
-        .select("subject_id")
-        .union(changes.select("subject_id"))
-        .union(changes.select("old_subject"))
-        .distinct(),
-        "changed_subject",
-    )
+    changed = placed.join(new.select(*where), where).select("subject_id").union(changes.select("subject_id")).union(changes.select("old_subject"))
+    # The month in which a subject was counted by a record that is gone can't be found in the facts any more.
+    changed = changed.distinct().withColumn("registration_date", F.lit(None).cast("date"))
+    writer.stage(changed if left is None else changed.union(left.select("subject_id", "registration_date")), "changed_subject")
     if not changes.isEmpty():
         writer.change(
             f"""MERGE INTO {table} AS t USING work.moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
@@ -97,7 +112,7 @@ def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataF
     writer.write(fresh, table, "append", "facts", run.run_id)
 
 
-def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: DataFrame, run: Run) -> None:
+def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: DataFrame, left: DataFrame | None, run: Run) -> None:
     """Set the keys of the touched subjects, and what people must look at, anew."""
     table, review = table_name(contracts[KEYS]), table_name(contracts[REVIEW])
     own = assigned.selectExpr("key_kind", "key_value", "subject_id", "NOT contested AS is_anchor", "known_at")
@@ -120,20 +135,23 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: Dat
         )
         .withColumn("review_kind", F.lit("contested_code"))
     )
-    _take_out(writer, table, "t.key_value = s.key_value AND t.key_kind = s.key_kind", run)
-    _take_out(writer, table, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value", run)
-    _take_out(writer, review, "t.key_value = s.key_value", run)
+    # Also keys whose last record has gone.
+    gone = "" if left is None else " UNION ALL SELECT key_kind, key_value FROM work.taken_out"
+    touched = f"(SELECT key_kind, key_value FROM work.assigned{gone})"  # noqa: S608 - no outside text
+    _take_out(writer, table, touched, "t.key_value = s.key_value AND t.key_kind = s.key_kind", run)
+    _take_out(writer, table, touched, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value", run)
+    _take_out(writer, review, touched, "t.key_value = s.key_value", run)
     writer.write(keys.select(*[c.name for c in contracts[KEYS].columns]), table, "append", "keys", run.run_id)
     reviews = contested.select(*[c.name for c in contracts[REVIEW].columns])
     if not reviews.isEmpty():
         writer.write(reviews, review, "append", "review", run.run_id)
 
 
-def _take_out(writer: Writer, table: str, matches: str, run: Run) -> None:
+def _take_out(writer: Writer, table: str, touched: str, matches: str, run: Run) -> None:
     """Delete the rows ``t`` of a table that match a touched key ``s``. Most deliveries touch none: a look is cheaper than a MERGE."""
-    touched = "(SELECT DISTINCT key_kind, key_value FROM work.assigned)"
-    if not writer.spark.sql(f"SELECT 1 FROM {table} AS t JOIN {touched} AS s ON {matches} LIMIT 1").isEmpty():  # noqa: S608 - no outside text
-        writer.change(f"MERGE INTO {table} AS t USING {touched} AS s ON {matches} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
+    keys = f"(SELECT DISTINCT key_kind, key_value FROM {touched})"  # noqa: S608 - no outside text
+    if not writer.spark.sql(f"SELECT 1 FROM {table} AS t JOIN {keys} AS s ON {matches} LIMIT 1").isEmpty():  # noqa: S608 - no outside text
+        writer.change(f"MERGE INTO {table} AS t USING {keys} AS s ON {matches} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
 
 
 def _accounts(writer: Writer, contracts: Mapping[str, Contract], deliveries: list[Delivery]) -> list[Account]:

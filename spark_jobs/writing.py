@@ -33,6 +33,10 @@ class Writer:
         """Append to or overwrite a table, exactly once."""
         delta.write(frame, table, self.epoch(table, step, run_id), mode)
 
+    def replace(self, frame: DataFrame, table: str, where: str, step: str, run_id: str | None) -> None:
+        """Put ``frame`` in the place of the rows that meet ``where``, in one commit, exactly once."""
+        delta.write(frame, table, self.epoch(table, step, run_id), "overwrite", where)
+
     def change(self, statement: str, table: str, step: str, run_id: str | None) -> None:
         """Run a MERGE, UPDATE or DELETE, exactly once."""
         delta.change(self.spark, statement, table, self.epoch(table, step, run_id))

@@ -23,7 +23,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A content that was received once. ``state``: arrived, landed, refused or loaded."""
+    """A content that was received once. ``state``: arrived, landed, refused, loaded or withdrawn. ``reading``: how often its bytes were read."""
 
     delivery_id: str
     feed: str
@@ -36,6 +36,7 @@ class Delivery:
     business_date: dt.date | None
     source_revision: int
     simulated: bool
+    reading: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class TableVersion:
 
 _DELIVERY = (
     "delivery_id, feed, file_name, state, landed_path, row_count, to_char(arrived_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), reason, "
-    "business_date, source_revision, simulated"
+    "business_date, source_revision, simulated, reading"
 )
 
 
@@ -196,6 +197,78 @@ class Ledger:
             "UPDATE delivery SET state = 'loaded', loaded_at = clock_timestamp() WHERE delivery_id = ANY(%s) AND state = 'landed'", (identities,)
         )
 
+    # ---- what people decide about deliveries (docs/decisions/0018) ----
+
+    def withdraw(self, identity: str, reason: str, who: str) -> None:
+        """Let a delivery not count any more; the next run takes its rows out.
+
+        Raises:
+            ValueError: it is neither landed nor loaded.
+        """
+        self._decide(
+            identity, "withdrawn", reason, who, "SET state = 'withdrawn', reason = %s WHERE state IN ('landed', 'loaded')", f"已撤回：{reason}"
+        )
+
+    def reinstate(self, identity: str, reason: str, who: str) -> None:
+        """Let a withdrawn delivery count again, from the next run on.
+
+        Raises:
+            ValueError: it is not withdrawn.
+        """
+        self._decide(identity, "reinstated", reason, who, "SET state = 'landed', reason = %s WHERE state = 'withdrawn'", None)
+
+    def ask_replay(self, identity: str, reason: str, who: str) -> None:
+        """Let the kept bytes of a loaded delivery be read again by the next run.
+
+        Raises:
+            ValueError: it is not loaded.
+        """
+        self._decide(identity, "replay_asked", reason, who, "SET reading_wanted = reading + 1, reason = %s WHERE state = 'loaded'", None)
+
+    def _decide(self, identity: str, event: str, reason: str, who: str, change: LiteralString, note: str | None) -> None:
+        with self._connection.transaction():
+            done = self._connection.execute(
+                psycopg.sql.SQL("UPDATE delivery ") + psycopg.sql.SQL(change) + psycopg.sql.SQL(" AND delivery_id = %s"), (note, identity)
+            )
+            if done.rowcount != 1:
+                raise ValueError(f"{identity} is {self.delivery(identity).state}")
+            self._note_event(identity, event, reason, who)
+
+    def _note_event(self, identity: str, event: str, reason: str, who: str) -> None:
+        self._connection.execute(
+            "INSERT INTO delivery_event (delivery_id, event, reason, decided_by) VALUES (%s, %s, %s, %s)", (identity, event, reason, who)
+        )
+
+    def to_replay(self, feed: str) -> list[Delivery]:
+        """Loaded deliveries whose kept bytes shall be read again."""
+        rows = self._connection.execute(
+            f"SELECT {_DELIVERY} FROM delivery WHERE feed = %s AND state = 'loaded' AND reading_wanted > reading ORDER BY arrived_at, delivery_id",  # noqa: S608
+            (feed,),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def replayed(self, identity: str, path: str, rows: int) -> None:
+        """Note that the bytes were read again: the delivery is landed once more, and bronze is to take the new reading."""
+        with self._connection.transaction():
+            self._connection.execute(
+                "UPDATE delivery SET state = 'landed', reading = reading_wanted, landed_path = %s, row_count = %s WHERE delivery_id = %s",
+                (path, rows, identity),
+            )
+            self._note_event(identity, "replayed", f"{rows} records", "lake")
+
+    def replay_refused(self, identity: str, reason: str) -> None:
+        """Note that the bytes can't be read as things are now: the delivery stays as it was loaded."""
+        with self._connection.transaction():
+            self._connection.execute("UPDATE delivery SET reading_wanted = reading WHERE delivery_id = %s", (identity,))
+            self._note_event(identity, "replay_refused", reason, "lake")
+
+    def events(self, identity: str) -> list[tuple[str, str, str, dt.datetime]]:
+        """What was decided about a delivery, oldest first: event, reason, by whom, when."""
+        rows = self._connection.execute(
+            "SELECT event, reason, decided_by, happened_at FROM delivery_event WHERE delivery_id = %s ORDER BY happened_at", (identity,)
+        )
+        return [tuple(row) for row in rows]
+
     # ---- writers ----
 
     def hold_writer(self, waiting: Callable[[], None]) -> None:
@@ -255,9 +328,9 @@ class Ledger:
         ).fetchone()
         return (row[0], row[1]) if row else (None, None)
 
-    def contained(self, release_id: str | None) -> set[str]:
-        """The deliveries that a release contains."""
-        return {str(row[0]) for row in self._connection.execute("SELECT delivery_id FROM release_accounts(%s)", (release_id,))}
+    def contained(self, release_id: str | None) -> dict[str, int]:
+        """The deliveries that a release contains, each with the reading that went into it."""
+        return {str(row[0]): int(row[1]) for row in self._connection.execute("SELECT delivery_id, reading FROM release_accounts(%s)", (release_id,))}
 
     def accounts(self, release_id: str | None) -> dict[str, Account]:
         """The accounts of the deliveries that a release contains, by delivery."""
@@ -269,21 +342,34 @@ class Ledger:
     def findings(self, release_id: str | None, identity: str) -> list[Finding]:
         """What the rules found in a delivery, the most frequent first."""
         rows = self._connection.execute(
-            "SELECT f.delivery_id, f.rule, f.severity, f.description, f.affected, f.first_row FROM run_finding f JOIN release_chain(%s) c USING (run_id)"
-            " WHERE f.delivery_id = %s AND c.depth = (SELECT min(c2.depth) FROM run_finding f2 JOIN release_chain(%s) c2 USING (run_id) WHERE f2.delivery_id = %s)"
-            " ORDER BY (f.severity = 'quarantine') DESC, f.affected DESC, f.rule",
-            (release_id, identity, release_id, identity),
+            "SELECT delivery_id, rule, severity, description, affected, first_row FROM release_findings(%s) WHERE delivery_id = %s"
+            " ORDER BY (severity = 'quarantine') DESC, affected DESC, rule",
+            (release_id, identity),
         )
         return [Finding(*row) for row in rows]
 
-    def refined(self, run_id: str, tables: list[TableVersion], accounts: list[Account], findings: list[Finding]) -> None:
-        """Note what silver holds: candidate versions, accounts of the deliveries touched, findings of the new ones."""
+    def refined(
+        self, run_id: str, tables: list[TableVersion], taken: list[Delivery], accounts: list[Account], findings: list[Finding], withdrawn: list[str]
+    ) -> None:
+        """Note what silver holds: candidate versions, accounts of the deliveries touched, findings of those ``taken``, and which it has taken out."""
+        reading = {d.delivery_id: d.reading for d in taken}
+        contained = self.contained(self._one("SELECT parent_release_id FROM run WHERE run_id = %s", run_id))
         with self._connection.transaction():
             self._note_candidates(run_id, tables)
-            for account in accounts:
+            for a in accounts:
                 self._connection.execute(
-                    "INSERT INTO run_delivery VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                    (run_id, account.delivery_id, account.arrived, account.applied, account.superseded, account.duplicate, account.quarantined),
+                    "INSERT INTO run_delivery (run_id, delivery_id, arrived, applied, superseded, duplicate, quarantined, reading, refined)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    (
+                        run_id, a.delivery_id, a.arrived, a.applied, a.superseded, a.duplicate, a.quarantined,
+                        reading.get(a.delivery_id) or contained[a.delivery_id], a.delivery_id in reading,
+                    ),
+                )  # fmt: skip
+            for identity in withdrawn:
+                self._connection.execute(
+                    "INSERT INTO run_delivery (run_id, delivery_id, arrived, applied, superseded, duplicate, quarantined, withdrawn, refined)"
+                    " VALUES (%s, %s, 0, 0, 0, 0, 0, true, false)",
+                    (run_id, identity),
                 )
             for f in findings:
                 self._connection.execute(
@@ -291,6 +377,10 @@ class Ledger:
                     (run_id, f.delivery_id, f.rule, f.severity, f.description, f.affected, f.first_row),
                 )
             self._step(run_id, "refined")
+
+    def taken_out(self, run_id: str) -> list[str]:
+        """The withdrawn deliveries whose rows a run has taken out."""
+        return [str(row[0]) for row in self._connection.execute("SELECT delivery_id FROM run_delivery WHERE run_id = %s AND withdrawn", (run_id,))]
 
     def take_epoch(self, run_id: str | None, table_name: str, step: str) -> int:
         """A rising number for one write statement: its ``txnVersion``."""

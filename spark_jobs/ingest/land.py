@@ -79,6 +79,24 @@ def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list
     return results
 
 
+def read_again(settings: Settings, ledger: Ledger, contract: Contract) -> list[tuple[Delivery, str]]:
+    """Split the kept bytes of deliveries that shall be replayed once more, as the contract and the readers are today.
+
+    Returns each with the reason why that can't be done; where it can't, the delivery stays as it was loaded.
+    """
+    results = []
+    for delivery in ledger.to_replay(contract.name):
+        try:
+            target, rows = _split_kept(settings, ledger, contract, delivery)
+        except Refused as refusal:
+            ledger.replay_refused(delivery.delivery_id, str(refusal))
+            results.append((delivery, str(refusal)))
+        else:
+            ledger.replayed(delivery.delivery_id, str(target), rows)
+            results.append((ledger.delivery(delivery.delivery_id), ""))
+    return results
+
+
 def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> Landing:
     """Land one file. The same bytes as before, under whatever name, are noted and not taken again."""
     digest, size = _keep(path, settings.folder(f"landing/kept/{contract.name}"))
@@ -173,16 +191,20 @@ def _name_taken(namesake: Delivery | None, delivery: Delivery) -> str:
 
 
 def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery, new: bool) -> Landing:
-    kept = settings.folder(f"landing/kept/{contract.name}")
-    digest = ledger.sha256(delivery.delivery_id)
-    target = settings.folder(f"landing/records/{contract.name}") / f"{delivery.delivery_id}.parquet"
     try:
-        rows = _write_records(contract, delivery, kept / f"{digest}.bin", target)
+        target, rows = _split_kept(settings, ledger, contract, delivery)
     except Refused as refusal:
         ledger.refuse(delivery.delivery_id, str(refusal))
     else:
         ledger.landed(delivery.delivery_id, str(target), rows)
     return Landing(ledger.delivery(delivery.delivery_id), new)
+
+
+def _split_kept(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery) -> tuple[Path, int]:
+    """Split the kept bytes of a delivery into records; return their file and their number."""
+    source = settings.folder(f"landing/kept/{contract.name}") / f"{ledger.sha256(delivery.delivery_id)}.bin"
+    target = settings.folder(f"landing/records/{contract.name}") / f"{delivery.delivery_id}.parquet"
+    return target, _write_records(contract, delivery, source, target)
 
 
 def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int, dict[str, str] | None, str]]:

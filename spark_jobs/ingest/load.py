@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from catalog.contract import Contract
 from catalog.derive import bronze_columns
+from infra.ledger import Delivery
 from infra.problems import Problem
 from spark_jobs import delta
 from spark_jobs.writing import Writer
@@ -14,8 +16,8 @@ from spark_jobs.writing import Writer
 def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     """Append every landed delivery of the feed that bronze lacks; return ``{delivery_id: rows}`` of all that are there now.
 
-    A delivery is in bronze completely or not at all. What an earlier try appended before it was
-    killed is found by its delivery id. The ledger is told by the caller, once the rows are durable.
+    A delivery is in bronze completely or not at all. What an earlier try appended before it was killed is found by its delivery id.
+    A new reading takes the place of the one before in one commit. The ledger is told by the caller, once the rows are durable.
     """
     spark, table = writer.spark, delta.ensure_table(writer.spark, contract)
     waiting = {d.delivery_id: d for d in writer.ledger.deliveries(contract.name, "landed")}
@@ -24,13 +26,12 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     mine = F.col("delivery_id").isin(list(waiting))
     present = {row[0] for row in spark.table(table).where(mine).select("delivery_id").distinct().collect()}
     new = [d for d in waiting.values() if d.delivery_id not in present]
+    read_again = [d for d in waiting.values() if d.delivery_id in present and d.reading > 1]
     if new:
-        arrivals = spark.createDataFrame([(d.delivery_id, d.arrived_at) for d in new], "delivery_id string, arrived string")
-        landed = spark.read.option("mergeSchema", True).parquet(*[str(d.landed_path) for d in new])
-        frame = landed.join(F.broadcast(arrivals), "delivery_id").withColumn("arrived_at", F.to_timestamp("arrived"))
-        # What landed before the feed gained a column has no such column.
-        columns = [F.col(c.name) if c.name in frame.columns else F.lit(None).cast(c.type).alias(c.name) for c in bronze_columns(contract)]
-        writer.write(frame.select(*columns), table, "append", "load", None)
+        writer.write(_rows(spark, contract, new), table, "append", "load", None)
+    if read_again:
+        replaced = ", ".join(f"'{d.delivery_id}'" for d in read_again)
+        writer.replace(_rows(spark, contract, read_again), table, f"delivery_id IN ({replaced})", "load", None)
     counts = {row[0]: row[1] for row in spark.table(table).where(mine).groupBy("delivery_id").count().collect()}
     wrong = {i: (d.row_count, counts.get(i, 0)) for i, d in waiting.items() if counts.get(i, 0) != d.row_count}
     if wrong:
@@ -38,3 +39,12 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
             f"{table} does not hold what landed", f"delivery → (landed, loaded): {wrong}", "nothing was published; see the log of the ingest task"
         )
     return counts
+
+
+def _rows(spark: SparkSession, contract: Contract, deliveries: list[Delivery]) -> DataFrame:
+    """The landed records of deliveries, as rows of bronze."""
+    arrivals = spark.createDataFrame([(d.delivery_id, d.arrived_at) for d in deliveries], "delivery_id string, arrived string")
+    landed = spark.read.option("mergeSchema", True).parquet(*[str(d.landed_path) for d in deliveries])
+    frame = landed.join(F.broadcast(arrivals), "delivery_id").withColumn("arrived_at", F.to_timestamp("arrived"))
+    # What landed before the feed gained a column has no such column.
+    return frame.select(*[F.col(c.name) if c.name in frame.columns else F.lit(None).cast(c.type).alias(c.name) for c in bronze_columns(contract)])

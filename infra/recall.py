@@ -1,0 +1,106 @@
+"""Withdraw a delivery, take a withdrawal back, read kept deliveries again: what people decide afterwards (docs/decisions/0018)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from catalog.contract import Contract
+from infra import deliveries, pipelines
+from infra.ledger import Delivery, Ledger
+from infra.problems import Problem
+from infra.services.base import Context
+
+CHINA = ZoneInfo("Asia/Shanghai")
+EVENTS = {"withdrawn": "撤回", "reinstated": "恢复采用", "replay_asked": "要求重放", "replayed": "已重放", "replay_refused": "重放不成"}
+
+
+def withdraw(context: Context, identity: str, reason: str, undo: bool, out: Console) -> None:
+    """Let a delivery not count any more (``undo``: count again) and publish the lake without (with) it.
+
+    Raises:
+        Problem: there is no such delivery, it is in a state that does not allow it, or no reason is given.
+    """
+    if not reason.strip():
+        raise Problem("没有写原因", "撤回和恢复采用都记入台账，以后要能查到为什么", '加上 --reason "原因"')
+    with Ledger(context) as ledger:
+        try:
+            delivery = ledger.delivery(identity)
+            (ledger.reinstate if undo else ledger.withdraw)(identity, reason.strip(), getpass.getuser())
+        except KeyError:
+            raise Problem(f"没有批次 {identity}", "台账里没有这个编号", "编号见 ./lake ingest 的输出或 ops.deliveries 的 delivery_id") from None
+        except ValueError:
+            raise Problem(
+                f"批次 {identity}（{delivery.file_name}）现在是“{deliveries.STATES[delivery.state]}”",
+                "只能恢复采用已撤回的批次" if undo else "只能撤回已落地或已入湖的批次",
+                "没有要做的",
+            ) from None
+        before = ledger.accounts(ledger.current_release()).get(identity)
+    out.print(f"{'恢复采用' if undo else '撤回'} {delivery.file_name}（批次 {identity}）：{reason.strip()}", markup=False, soft_wrap=True)
+    if before and not undo:
+        out.print(f"  它在当前发布里：到达 {before.arrived:,}，应用 {before.applied:,}；发布后都不再计入，原件和这次决定留在台账里", soft_wrap=True)
+    pipelines.run(context, out)
+    with Ledger(context) as ledger:
+        release = ledger.current_release()
+        counts = identity in ledger.contained(release)
+    if counts != undo:
+        raise Problem(f"决定已记入台账，但发布 {release} 还没有反映", "上面的运行没有走到发布", "排除原因后再运行 ./lake run")
+    out.print(
+        f"发布 {release} {'又包含' if undo else '已不含'}这个批次。{'' if undo else f'要恢复采用：./lake withdraw {identity} --undo'}", soft_wrap=True
+    )
+
+
+def replay(
+    context: Context, contract: Contract, first: dt.date, last: dt.date, by: Literal["arrival", "business"], reason: str, out: Console
+) -> None:
+    """Read the kept bytes of a feed's deliveries again, as readers, contract and corrections are today, and publish the outcome.
+
+    ``first``, ``last``: days in Asia/Shanghai, both included: of arrival, or the business date that was stated.
+
+    Raises:
+        Problem: no delivery lies in these days.
+    """
+    with Ledger(context) as ledger:
+        chosen = [d for d in ledger.deliveries(contract.name, "loaded") if (day := _day(d, by)) is not None and first <= day <= last]
+        if not chosen:
+            raise Problem(
+                f"《{contract.chinese}》在 {first} 至 {last} 没有已入湖的批次",
+                f"按{'到达日' if by == 'arrival' else '业务日期'}查找，已撤回和拒收的不算",
+                "核对日期；--by business 按业务日期，--by arrival 按到达日",
+            )
+        before = ledger.accounts(ledger.current_release())
+        for delivery in chosen:
+            ledger.ask_replay(delivery.delivery_id, reason or f"replay {first} {last}", getpass.getuser())
+    out.print(f"重放《{contract.chinese}》的 {len(chosen)} 个批次（共 {sum(d.row_count or 0 for d in chosen):,} 条记录）：重新读取保存的原件")
+    pipelines.run(context, out)
+    with Ledger(context) as ledger:
+        release = ledger.current_release()
+        after = ledger.accounts(release)
+        for d in chosen:
+            event, said, _, _ = ledger.events(d.delivery_id)[-1]
+            if event == "replay_refused":
+                out.print(f"  {d.delivery_id} {d.file_name}：重放不成，保持原样。{said}", style="red", markup=False, soft_wrap=True)
+            elif before.get(d.delivery_id) != after.get(d.delivery_id):
+                out.print(
+                    f"  {d.delivery_id} {d.file_name}：{_account(before.get(d.delivery_id))} → {_account(after.get(d.delivery_id))}", soft_wrap=True
+                )
+    same = sum(before.get(d.delivery_id) == after.get(d.delivery_id) for d in chosen)
+    out.print(f"发布 {release}：{same} 个批次的账不变，{len(chosen) - same} 个有变化")
+
+
+def _day(delivery: Delivery, by: str) -> dt.date | None:
+    if by == "business":
+        return delivery.business_date
+    return dt.datetime.fromisoformat(delivery.arrived_at).astimezone(CHINA).date()
+
+
+def _account(account: object) -> str:
+    return (
+        "未发布"
+        if account is None
+        else "到达 {arrived:,} 应用 {applied:,} 被取代 {superseded:,} 重复 {duplicate:,} 隔离 {quarantined:,}".format(**vars(account))
+    )

@@ -1,0 +1,108 @@
+"""Deliveries that are withdrawn, reinstated and read again: as if they had never come, had always been there, had been read rightly at once."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from worlds import World, account, business, send
+
+# A reader with a fault: it leaves out the first record of every file.
+FORGETS = "from spark_jobs.ingest import land; all_of = land.records; land.records = lambda *a: (r for r in all_of(*a) if r[0] != 1)"
+
+
+def publish(published: Any, injury: str = "") -> str:
+    for step in ("ingest", "silver", "gold", "publish"):
+        published.step(step, injury if step == "ingest" else "")
+    return str(published.ask("analyst", "SELECT max(release_id) FROM lake.ops.releases")[0][0])
+
+
+def identities(published: Any, tag: str) -> dict[str, str]:
+    sql = f"SELECT file_name, delivery_id FROM lake.ops.deliveries WHERE file_name LIKE 'world-{tag}-%'"
+    return dict(map(tuple, published.ask("steward", sql)))
+
+
+def marts_follow(published: Any) -> None:
+    """The marts, of which only the months that were touched are built anew, count what the archives hold."""
+    archive = "SELECT date_trunc('month', registration_date), count(*), sum(cardinality(quality_marks)) FROM lake.gold.archive_subject GROUP BY 1"
+    by_month = {m: (n, marks) for m, n, marks in published.ask("steward", archive)}
+    monthly = dict(
+        map(tuple, published.ask("steward", "SELECT registration_month, sum(subjects) FROM lake.gold.mart_registrations_monthly GROUP BY 1"))
+    )
+    marks = dict(
+        map(tuple, published.ask("steward", "SELECT registration_month, sum(subjects) FROM lake.gold.mart_subject_marks_monthly GROUP BY 1"))
+    )
+    assert monthly == {m: n for m, (n, _) in by_month.items()}
+    assert marks == {m: n for m, (_, n) in by_month.items() if n}
+
+
+def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
+    seed = random.SystemRandom().randrange(10**9)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    world, a, b = World(seed), f"R{seed % 10**5:05}", f"Q{seed % 10**5:05}"
+    whole, part = world.files(a), world.files(b)
+    strays = draw.sample(range(len(whole)), 2)
+    for file in draw.sample(whole, len(whole)):
+        send(published, file)
+    for n, file in enumerate(part):
+        if n not in strays:
+            send(published, file)
+    first = publish(published, FORGETS)
+    broken = business(published, a)
+
+    # The reader is mended; what it left out comes back by reading the kept bytes again. Two deliveries are withdrawn in the same run.
+    ids = identities(published, a) | identities(published, b)
+    with published.ledger() as ledger:
+        days = ledger.execute("SELECT min(arrived_at), max(arrived_at) FROM delivery WHERE file_name LIKE 'world-%'").fetchone()
+        assert days
+    said = published.lake(
+        "replay", "registration_subjects", "--from", "2019-03-01", "--to", "2019-05-31", "--by", "business", "--reason", "reader mended"
+    )
+    assert "个有变化" in said.stdout
+    everything = business(published, a)
+    assert everything != broken
+    assert {n: parts[0] for n, parts in account(published, a).items()} == {n: len(rows) for n, _, rows in whole}
+    marts_follow(published)
+
+    with published.ledger() as ledger:
+        for n in strays:
+            ledger.execute("UPDATE delivery SET state = 'withdrawn', reason = 'test' WHERE delivery_id = %s", (ids[whole[n][0]],))
+    send(published, whole[strays[0]])  # the same bytes again don't bring it back
+    publish(published)
+    assert business(published, a) == business(published, b), f"seed {seed}"
+    marts_follow(published)
+    counted = account(published, a)
+    assert all(counted[whole[n][0]][1] is None for n in strays), "no account in this release"
+    sent = {n: len(rows) for i, (n, _, rows) in enumerate(part) if i not in strays}
+    assert {n: parts[0] for n, parts in account(published, b).items()} == sent
+
+    back = ids[whole[strays[0]][0]]
+    said = published.lake("withdraw", back, "--undo", "--reason", "sent rightly after all").stdout
+    assert "又包含这个批次" in said
+    said = published.lake("withdraw", back, check=False)
+    assert (said.returncode, "没有写原因" in said.stderr) == (1, True)
+    with published.ledger() as ledger:
+        ledger.execute("UPDATE delivery SET state = 'landed', reason = NULL WHERE delivery_id = %s", (ids[whole[strays[1]][0]],))
+    assert publish(published) > first
+    assert business(published, a) == everything, f"seed {seed}"
+    marts_follow(published)
+    with published.ledger() as ledger:
+        events = [r[0] for r in ledger.execute("SELECT event FROM delivery_event WHERE delivery_id = %s ORDER BY happened_at", (back,)).fetchall()]
+    assert events == ["replay_asked", "replayed", "reinstated"]
+
+
+def test_a_replay_that_can_t_be_read_any_more_changes_nothing(published):
+    tag = f"P{random.SystemRandom().randrange(10**5):05}"
+    (file, *_) = World(int(tag[1:])).files(tag)
+    send(published, file)
+    publish(published)
+    before, counted = business(published, tag), account(published, tag)
+    identity = identities(published, tag)[file[0]]
+    with published.ledger() as ledger:
+        ledger.execute("UPDATE delivery SET reading_wanted = reading + 1 WHERE delivery_id = %s", (identity,))
+    refuses = "from spark_jobs.ingest import land\ndef refuse(*a): raise land.Refused('列名变了')\nland.records = refuse"
+    said = published.step("ingest", refuses).stdout
+    assert "重放不成，保持原样：列名变了" in said
+    assert published.step("silver", check=False).returncode == 4, "nothing to do"
+    assert (business(published, tag), account(published, tag)) == (before, counted)

@@ -1,0 +1,87 @@
+"""Small made-up worlds of deliveries, and what the lake says of them. Each world is drawn afresh from its seed."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from spark_jobs.refine.identifiers import credit_code_check, organisation_code_check
+
+HEADER = "企业名称,统一社会信用代码,注册日期,企业类型,法人代表,注册资金,经营范围,注册地址"
+DISTRICTS = ("天河区", "越秀区", "南沙区", "番禺区")
+DAYS = ("2019-03-31", "2019-04-30", "2019-05-31")
+
+
+def code(tag: str, number: int) -> str:
+    """A credit code with both check digits, of a range where none is issued."""
+    first = f"91440101Y{tag}{number}"
+    first += organisation_code_check(first[8:])
+    return first + credit_code_check(first)
+
+
+class World:
+    """A few deliveries about a few made-up subjects: renamed, moved, repeated, corrected, one code shared, some rows bad.
+
+    No two contents of one day and revision: which of them stands follows from their hash, and with it from the tag.
+    A tag (a letter and five digits of the seed) tells copies of a world apart in codes, names and file names: one lake holds several.
+    """
+
+    def __init__(self, seed: int) -> None:
+        draw = random.Random(seed)
+        self.deliveries: list[tuple[str, int, list[tuple[int, str]]]] = []  # (business day, revision, [(code number, the row's rest)])
+        subjects = [(n, f"第{n}家", f"2018-0{draw.randint(1, 9)}-11") for n in range(1, 6)]
+        subjects.append((5, "共用代码的另一家", "2018-05-05"))  # nothing links it with the other subject of this code
+        told: dict[tuple[Any, ...], str] = {}
+        for day, revision in [*[(d, 0) for d in DAYS], (draw.choice(DAYS), 0), (draw.choice(DAYS), 1)]:
+            rows = []
+            for number, name, date in draw.choices(subjects, k=draw.randint(2, 6)):
+                shown = draw.choice((name, name, f"{name}更名")) if number < 4 else name
+                shown = draw.choice((shown,) * 9 + ("",))  # without a name it is set aside
+                capital = draw.choice(("10万元", "500万元", "N/A"))
+                rest = f"{date},有限责任公司,演示人,{capital},演示用范围,广州市{draw.choice(DISTRICTS)}演示路{draw.randint(1, 2)}号"
+                row = f"{shown and f'广州市测试@{shown}有限公司'},{{code}},{rest}"
+                rows.append((number, told.setdefault((number, name, day, revision), row) if shown else row))
+            self.deliveries.append((day, revision, rows))
+
+    def files(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
+        """``(file name, manifest, rows)`` of each delivery."""
+        return [
+            (
+                f"world-{tag}-{n}.csv",
+                {"as_of": day, "revision": revision, "simulated": True},
+                [rest.replace("@", tag).format(code=code(tag, number)) for number, rest in rows],
+            )
+            for n, (day, revision, rows) in enumerate(self.deliveries)
+        ]
+
+
+def send(published: Any, file: tuple[str, dict[str, Any], list[str]], again: str = "") -> None:
+    """Put a file into the inbox; ``again`` makes other bytes of the same rows, under another name."""
+    name, manifest, rows = file
+    inbox = published.state / "landing" / "inbox" / "registration_subjects"
+    name, ending = f"{again}{name}", "\r\n" if again else "\n"
+    published.deliver(inbox / f"{name}.manifest.json", json.dumps(manifest).encode())
+    published.deliver(inbox / name, "".join(f"{line}{ending}" for line in (HEADER, *rows)).encode("gb18030" if again else "utf-8"))
+
+
+# What says when and how a row came, not what it says.
+HOW_IT_CAME = {"release_id", "subject_id", "first_known_at", "known_at", "delivery_id", "row_number", "arrived_at", "content_hash"}
+
+
+def business(published: Any, tag: str) -> dict[str, list[str]]:
+    """Archives and histories of one copy of the world: each row as text, without the copy's tag, in order."""
+    kept = {}
+    for table, more in (("gold.archive_subject", ""), ("silver.subject_registration", " AND fact_outcome = 'applied'")):
+        columns = [r[0] for r in published.ask("steward", f"DESCRIBE lake.{table}") if r[0] not in HOW_IT_CAME]
+        sql = f"SELECT json_format(CAST(ROW({', '.join(columns)}) AS json)) FROM lake.{table} WHERE subject_name LIKE '%测试{tag}%'{more}"
+        text = "\n".join(r[0] for r in published.ask("steward", sql))
+        for number in range(1, 6):
+            text = text.replace(code(tag, number), f"code {number}")
+        kept[table] = sorted(text.replace(f"测试{tag}", "测试").splitlines())
+    return kept
+
+
+def account(published: Any, tag: str) -> dict[str, tuple[int, ...]]:
+    sql = f"SELECT file_name, arrived, applied, superseded, duplicate, quarantined FROM lake.ops.deliveries WHERE file_name LIKE '%world-{tag}-%'"
+    return {name: tuple(numbers) for name, *numbers in published.ask("leader", sql)}
