@@ -61,14 +61,31 @@ def up() -> None:
 
 
 def replay_views(context: Context) -> None:
-    """Make readers' views follow the ledger's current release: they may be behind after a crash or a restore."""
+    """Make readers' views follow the ledger's current release: they may be behind after a crash or a restore.
+
+    If files of that release are gone or cut, readers get the newest release that is whole.
+    """
     with Ledger(context) as ledger:
         release = ledger.current_release()
         if release:
             from catalog.contract import load_contracts  # slow to import, and not needed by the other commands
             from catalog.derive import all_tables
+            from infra import store
             from spark_jobs import publish
 
+            for kept in ledger.kept_releases(store.HOLD):
+                damage = store.release_damage(context.settings, kept, ledger.release_tables(kept), deep=False)
+                if not damage:
+                    break
+                out.print(
+                    f"  ✗ {kept}：{damage[0].place} 版本 {damage[0].version} 的 {damage[0].file}：{damage[0].says}", style="red", soft_wrap=True
+                )
+            else:
+                out.print("  ✗ 没有完好的发布；运行 ./lake check --repair", style="red")
+                return
+            if kept != release:
+                release = ledger.restore(kept)
+                out.print(f"  读者改看 {release}（内容同 {kept}）；运行 ./lake check --repair 修复", style="red", soft_wrap=True)
             views = publish.replay_views(context, all_tables(load_contracts()), release, ledger.release_tables(release))
             out.print(f"  ✓ {views} views show release {release}")
 
@@ -234,6 +251,28 @@ def publish(restore: Annotated[str, typer.Option("--restore", help="恢复到这
         out.print(f"已恢复：{identity} 的内容与 {restore} 相同，读者现在看到它。之后到达的批次会在下次运行（./lake run）时重新进入。", soft_wrap=True)
     else:
         out.print(f"读者看到的是 {pipeline.show_current(context)}")
+
+
+@app.command()
+def check(
+    repair: Annotated[bool, typer.Option("--repair", help="修复：移开损坏的文件，从原件和记录文件重做，读者先看完好的发布")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="只看文件在不在、长度对不对，不读内容")] = False,
+) -> None:
+    """核对存储：原件、提交记录、数据文件、视图和台账是否一致；指明表、版本和文件。"""
+    from infra import check as checks  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    found = checks.check(context, quick, out)
+    if found and repair:
+        from infra import pipelines
+        from spark_jobs import repair as repairs
+
+        if repairs.repair(context, found, out):
+            pipelines.run(context, out)
+        out.print("再核对一次")
+        found = checks.check(context, quick, out)
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()

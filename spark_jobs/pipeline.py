@@ -26,7 +26,7 @@ from pyspark.sql import SparkSession
 from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, table_name
 from catalog.properties import Kind
-from infra import dashboards
+from infra import dashboards, store
 from infra.ledger import Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
@@ -105,7 +105,7 @@ def silver_step(lake: Lake) -> int:
 
     with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
         ledger, spark = writer.ledger, writer.spark
-        current, code = ledger.current_release(), build_id(*SILVER_CODE)
+        current, code = ledger.base_release(), build_id(*SILVER_CODE)
         silver_code, gold_code = ledger.builds(current)
         anew = current is None or silver_code != code
         contained = ledger.contained(current)
@@ -119,6 +119,7 @@ def silver_step(lake: Lake) -> int:
             return NOTHING
         run = ledger.open_run(str(uuid.uuid4()), code)
         parent = {t.table_name: t for t in ledger.release_tables(current)}
+        require_whole(lake, current or "", parent.values(), lake.names("bronze"))
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
         print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries, {len(withdrawn)} withdrawn{why}", flush=True)
         stood = _set_back(spark, lake.tables("silver"), parent, anew)
@@ -205,6 +206,32 @@ def _passed(ledger: Ledger, run: Run, verdicts: list) -> bool:
     return not failed
 
 
+def require_whole(
+    lake: Lake, release: str, tables: Iterable[TableVersion], newest: Iterable[str], known: Iterable[TableVersion] | None = None
+) -> None:
+    """Make sure that nothing is built on, or shown from, files that are not as they were written.
+
+    ``newest``: tables of which the newest version matters. ``known``: versions whose files were compared with their checksums before;
+    None: only look whether all files are there, in full length.
+
+    Raises:
+        Problem: names table, version and file.
+    """
+    settings = lake.context.settings
+    deep, before = known is not None, store.files_of(settings, known or ())
+    found = store.release_damage(settings, release, tables, deep, before)
+    for table in newest:
+        if store.folder_of(settings, table).exists():
+            found += [d for d in store.table_damage(settings, table, {}, False) if d.kind != "checkpoint"]
+    if found:
+        first = found[0]
+        raise Problem(
+            f"存储损坏：{first.place} 版本 {first.version} 的 {first.file}（{first.says}）{f'，共 {len(found)} 处' if len(found) > 1 else ''}",
+            "提交记录或数据文件与台账不符，不能在它上面加工或发布；读者仍看到上一次发布",
+            "运行 ./lake check 查看全部，再运行 ./lake check --repair",
+        )
+
+
 # ---- gold ----
 
 
@@ -218,8 +245,9 @@ def gold_step(lake: Lake) -> int:
         if run is None or run.state not in ("refined", "built"):
             print("没有等待主题加工的运行", flush=True)
             return NOTHING
-        parent = {t.table_name: t for t in ledger.release_tables(run.parent_release_id)}
-        silver_code, gold_code = ledger.builds(run.parent_release_id)
+        base = ledger.base_release()
+        parent = {t.table_name: t for t in ledger.release_tables(base)}
+        silver_code, gold_code = ledger.builds(base)
         code = build_id(*GOLD_CODE)
         tables = lake.tables("gold")
         anew = gold_code != code or silver_code != run.silver_build or any(table_name(c) not in parent for c in tables)
@@ -227,7 +255,7 @@ def gold_step(lake: Lake) -> int:
         dbt_runs.build(lake.context, writer, anew)
         candidates = _candidates(writer, tables, stood, parent)
         ledger.built(run.run_id, candidates, code)
-        baseline = _baseline(lake, run.parent_release_id, parent, ledger.taken_out(run.run_id))
+        baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
         verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), baseline)
         if not _passed(ledger, run, verdicts):
             return REFUSED
@@ -247,8 +275,11 @@ def publish_step(lake: Lake) -> int:
             print("没有等待发布的运行", flush=True)
             make_visible(lake, writer.ledger, writer.spark)
             return NOTHING
-        known = {(t.table_name, t.version) for t in writer.ledger.release_tables(run.parent_release_id)}
-        candidates = [t for t in writer.ledger.candidates(run.run_id) if (t.table_name, t.version) not in known]
+        known = set(writer.ledger.release_tables(run.parent_release_id))
+        every = writer.ledger.candidates(run.run_id)
+        candidates = [t for t in every if t not in known]
+        # What the release before already held was read when it was new.
+        require_whole(lake, "候选版本", every, (), known)
         publish.compare(lake.context, lake.contracts, candidates)
         release = writer.ledger.publish(run.run_id)
         make_visible(lake, writer.ledger, writer.spark)
@@ -264,6 +295,15 @@ def restore(context: Context, release_id: str) -> str:
     """
     lake = Lake(context, all_tables(load_contracts()))
     with writing(context, "restore", ()) as writer:
+        lost = writer.ledger.lost(release_id)
+        if lost:
+            raise Problem(f"发布 {release_id} 不能恢复", lost, "选另一个发布，或从备份恢复")
+        # A version number alone proves nothing: its files may have gone, or its table been rebuilt.
+        tables = writer.ledger.release_tables(release_id)
+        require_whole(lake, release_id, tables, (), ())
+        for t, rows, checksum in publish.contents(context, lake.contracts, tables):
+            if (rows, checksum) != (t.row_count, t.checksum):
+                raise Problem(f"发布 {release_id} 不能恢复", f"{t.table_name} 版本 {t.version} 的内容与发布时不同", "选另一个发布，或从备份恢复")
         try:
             restored = writer.ledger.restore(release_id)
         except KeyError:

@@ -5,7 +5,8 @@ The publication itself is one commit in the ledger; everything here follows from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,6 +39,8 @@ PROJECTIONS = {
         SELECT run_id, table_name, rule, version, description, dimension, passed, observed, judged_at FROM gate_result""",
 }
 
+PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in PROJECTIONS)
+
 
 def compare(context: Context, contracts: Mapping[str, Contract], tables: Iterable[TableVersion]) -> None:
     """Make sure that Trino reads the same rows as Spark from the versions that readers are about to get.
@@ -45,11 +48,7 @@ def compare(context: Context, contracts: Mapping[str, Contract], tables: Iterabl
     Raises:
         Problem: row count or checksum differ: nothing is published.
     """
-    cursor = as_publisher(context).cursor()
-    by_table = {table_name(c): c for c in contracts.values()}
-    for t in tables:
-        sql = f"SELECT count(*), {checksum_sql(by_table[t.table_name], 'trino')} FROM lake.{t.table_name} FOR VERSION AS OF {int(t.version)}"  # noqa: S608
-        rows, checksum = _ask(cursor, sql)[0]
+    for t, rows, checksum in contents(context, contracts, tables):
         if (rows, checksum) != (t.row_count, t.checksum):
             raise Problem(
                 f"Trino reads {t.table_name} version {t.version} otherwise than Spark",
@@ -57,6 +56,29 @@ def compare(context: Context, contracts: Mapping[str, Contract], tables: Iterabl
                 "nothing was published; see docs/decisions/0011-deletion-vectors.md",
             )
         print(f"{t.table_name} version {t.version}: {rows} rows, the same in both engines", flush=True)
+
+
+def contents(context: Context, contracts: Mapping[str, Contract], tables: Iterable[TableVersion]) -> Iterator[tuple[TableVersion, int, str]]:
+    """Row count and checksum of table versions, as Trino reads them. A table without a contract of today is left out."""
+    cursor = as_publisher(context).cursor()
+    by_table = {table_name(c): c for c in contracts.values()}
+    for t in tables:
+        if t.table_name in by_table:
+            checksum = checksum_sql(by_table[t.table_name], "trino")
+            rows, found = _ask(cursor, f"SELECT count(*), {checksum} FROM lake.{t.table_name} FOR VERSION AS OF {int(t.version)}")[0]  # noqa: S608
+            yield t, int(rows), str(found)
+
+
+def shown(context: Context, contracts: Mapping[str, Contract]) -> dict[str, tuple[str | None, int | None]]:
+    """What each readers' view shows: ``{view: (release, version)}``; None for what a view does not name."""
+    cursor = as_publisher(context).cursor()
+    found: dict[str, tuple[str | None, int | None]] = {}
+    for schema in VIEW_SCHEMAS:
+        for (name,) in _ask(cursor, f"SELECT table_name FROM lake_publish.information_schema.views WHERE table_schema = '{schema}'"):  # noqa: S608
+            (text,) = _ask(cursor, f"SHOW CREATE VIEW lake_publish.{schema}.{name}")[0]
+            version, release = re.search(r"FOR VERSION AS OF\s+(\d+)", text), re.search(r"'(R\d{8})'\s+(?:AS\s+)?release_id", text)
+            found[f"{schema}.{name}"] = (release[1] if release else None, int(version[1]) if version else None)
+    return found
 
 
 def replay_views(context: Context, contracts: Mapping[str, Contract], release_id: str | None, tables: Iterable[TableVersion]) -> int:

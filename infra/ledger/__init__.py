@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -466,12 +466,12 @@ class Ledger:
         Deliveries that came later are not contained in it, so the next run takes them again.
 
         Raises:
-            KeyError: there is no such release.
+            KeyError: there is no such release, or its tables are lost.
             ValueError: a run is gated and about to be published.
         """
         with self._connection.transaction():
             self._connection.execute("SELECT pg_advisory_xact_lock(4402)")
-            if self._one("SELECT count(*) FROM release WHERE release_id = %s", release_id) == 0:
+            if self._one("SELECT count(*) FROM release WHERE release_id = %s", release_id) == 0 or self.lost(release_id):
                 raise KeyError(release_id)
             self._connection.execute(
                 "UPDATE run SET state = 'abandoned', closed_at = clock_timestamp(), reason = %s WHERE state NOT IN ('released', 'abandoned')",
@@ -496,6 +496,34 @@ class Ledger:
             " FROM release r ORDER BY release_id DESC"
         )
         return [tuple(row) for row in rows]
+
+    def kept_releases(self, days: int) -> list[str]:
+        """Releases that must stay readable, newest first: the current one, its predecessor, and those of the last days; not what is lost."""
+        rows = self._connection.execute(
+            "SELECT release_id FROM (SELECT *, row_number() OVER (ORDER BY release_id DESC) AS place FROM release"
+            " WHERE release_id NOT IN (SELECT release_id FROM lost_release)) r"
+            " WHERE place <= 2 OR published_at > clock_timestamp() - make_interval(days => %s) ORDER BY release_id DESC",
+            (days,),
+        )
+        return [str(row[0]) for row in rows]
+
+    def lose(self, release_ids: Iterable[str], reason: str) -> None:
+        """Note that releases can't be read any more."""
+        for identity in release_ids:
+            self._connection.execute("INSERT INTO lost_release (release_id, reason) VALUES (%s, %s) ON CONFLICT DO NOTHING", (identity, reason))
+
+    def lost(self, release_id: str | None) -> str | None:
+        """Why a release can't be read any more; None if it can."""
+        return self._one("SELECT reason FROM lost_release WHERE release_id = %s", release_id)
+
+    def base_release(self) -> str | None:
+        """What the next run builds on: the current release, unless its tables are lost."""
+        current = self.current_release()
+        return None if self.lost(current) else current
+
+    def land_again(self, identities: Iterable[str]) -> None:
+        """Let loaded deliveries be loaded once more: bronze has lost them."""
+        self._connection.execute("UPDATE delivery SET state = 'landed' WHERE delivery_id = ANY(%s) AND state = 'loaded'", (list(identities),))
 
     def current_release(self) -> str | None:
         return self._one("SELECT max(release_id) FROM release")

@@ -87,7 +87,7 @@ def read_again(settings: Settings, ledger: Ledger, contract: Contract) -> list[t
     results = []
     for delivery in ledger.to_replay(contract.name):
         try:
-            target, rows = _split_kept(settings, ledger, contract, delivery)
+            target, rows = split_kept(settings, ledger, contract, delivery)
         except Refused as refusal:
             ledger.replay_refused(delivery.delivery_id, str(refusal))
             results.append((delivery, str(refusal)))
@@ -192,7 +192,7 @@ def _name_taken(namesake: Delivery | None, delivery: Delivery) -> str:
 
 def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery, new: bool) -> Landing:
     try:
-        target, rows = _split_kept(settings, ledger, contract, delivery)
+        target, rows = split_kept(settings, ledger, contract, delivery)
     except Refused as refusal:
         ledger.refuse(delivery.delivery_id, str(refusal))
     else:
@@ -200,7 +200,7 @@ def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Del
     return Landing(ledger.delivery(delivery.delivery_id), new)
 
 
-def _split_kept(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery) -> tuple[Path, int]:
+def split_kept(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery) -> tuple[Path, int]:
     """Split the kept bytes of a delivery into records; return their file and their number."""
     source = settings.folder(f"landing/kept/{contract.name}") / f"{ledger.sha256(delivery.delivery_id)}.bin"
     target = settings.folder(f"landing/records/{contract.name}") / f"{delivery.delivery_id}.parquet"

@@ -1,0 +1,134 @@
+"""``./lake check``: is the store as the ledger says? Every finding names table, version and file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from catalog.contract import load_contracts
+from catalog.derive import all_tables, quarantine_of, table_name
+from catalog.properties import Kind
+from infra import store
+from infra.ledger import Ledger
+from infra.services.base import Context
+from infra.services.trino import as_publisher
+from infra.store import Damage
+from spark_jobs import publish
+
+KINDS = {
+    "log": "提交记录", "checkpoint": "检查点", "data": "数据文件", "orphan": "多余文件", "kept": "原件", "records": "记录文件",
+    "ledger": "台账不符", "view": "视图落后", "projection": "台账投影",
+}  # fmt: skip
+FACTS, FEED = "silver.subject_registration", "bronze.registration_subjects"
+
+
+def check(context: Context, quick: bool, out: Console) -> list[Damage]:
+    """Look at landing, tables, readers' views and the ledger while nobody writes; return what is not right, printed as well.
+
+    ``quick``: files are looked for and measured, not read, and no table is counted.
+    """
+    with Ledger(context) as ledger:
+        ledger.hold_writer(lambda: out.print("  … 有程序正在写入，等它结束", style="dim"))
+        out.print("• 原件和记录文件", style="dim")
+        found = list(_landing(context, ledger, quick))
+        out.print("• 表的提交记录和数据文件", style="dim")
+        found += _tables(context, ledger, quick)
+        unreadable = {d.place for d in found if d.kind in ("log", "data")}
+        out.print("• 读者视图和台账投影", style="dim")
+        found += _shown(context, ledger, unreadable)
+        if not quick and not unreadable:  # what can't be read can't be counted
+            out.print("• 台账与表的行数、校验和", style="dim")
+            found += _contents(context, ledger)
+    _print(found, out)
+    return found
+
+
+def _landing(context: Context, ledger: Ledger, quick: bool) -> Iterator[Damage]:
+    deliveries = ledger.deliveries()
+    yield from store.landing_damage(context.settings, deliveries, {d.delivery_id: ledger.sha256(d.delivery_id) for d in deliveries}, not quick)
+
+
+def _tables(context: Context, ledger: Ledger, quick: bool) -> Iterator[Damage]:
+    pinned = store.pinned_versions(ledger)
+    feeds = [table_name(c) for c in load_contracts().values() if c.kind is Kind.FEED]
+    loaded = {f"bronze.{d.feed}" for d in ledger.deliveries(state="loaded")}
+    for table in sorted({*pinned, *(f for f in feeds if f in loaded), *publish.PROJECTED}):
+        yield from store.table_damage(context.settings, table, pinned.get(table, {}), not quick)
+        yield from store.orphans(context.settings, table)
+    # Work tables hold nothing that anybody needs, but one whose log can't be read stops every run.
+    for folder in sorted((context.settings.warehouse / "work.db").glob("*")):
+        yield from (d for d in store.table_damage(context.settings, f"work.{folder.name}", {}, False) if d.kind == "log")
+
+
+def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[Damage]:
+    release = ledger.current_release()
+    pinned = {t.table_name: t.version for t in ledger.release_tables(release)}
+    contracts = all_tables(load_contracts())
+    views = publish.shown(context, contracts)
+    for contract in contracts.values():
+        version = pinned.get(table_name(contract))
+        seen = views.get(contract.id)
+        if version is not None and seen != (release, version):
+            says = "没有这个视图" if seen is None else f"显示的是 {seen[0]} 版本 {seen[1]}"
+            yield Damage("view", contract.id, version, "", f"应显示 {release} 版本 {version}，{says}")
+    cursor = as_publisher(context).cursor()
+    for identity, sql in publish.PROJECTIONS.items():
+        table = table_name(contracts[identity])
+        if table in unreadable:
+            continue
+        (rows,) = _ask(cursor, f"SELECT count(*) FROM lake.{table}")[0]  # noqa: S608 - names come from contracts
+        if rows != len(ledger.rows(sql)):
+            yield Damage("projection", table, None, "", f"有 {rows:,} 行，台账里有 {len(ledger.rows(sql)):,} 行")
+    if "ops_tables.releases" in unreadable:
+        return
+    (latest,) = _ask(cursor, "SELECT max(release_id) FROM lake.ops_tables.releases")[0]
+    if latest != release:
+        yield Damage("projection", "ops_tables.releases", None, "", f"最新的是 {latest}，台账里是 {release}")
+
+
+def _contents(context: Context, ledger: Ledger) -> Iterator[Damage]:
+    release = ledger.current_release()
+    tables, contracts = ledger.release_tables(release), all_tables(load_contracts())
+    for t, rows, checksum in publish.contents(context, contracts, tables):
+        if (rows, checksum) != (t.row_count, t.checksum):
+            says = f"台账记 {t.row_count:,} 行、校验和 {t.checksum}，表里是 {rows:,} 行、{checksum}"
+            yield Damage("ledger", t.table_name, t.version, "", says, (release,) if release else ())
+    cursor, version = as_publisher(context).cursor(), {t.table_name: t.version for t in tables}
+    feed, facts, aside = (table_name(c) for c in (contracts[FEED], contracts[FACTS], quarantine_of(contracts[FEED])))
+    there = dict(map(tuple, _ask(cursor, f"SELECT delivery_id, count(*) FROM lake.{feed} GROUP BY 1")))  # noqa: S608
+    for d in ledger.deliveries(contracts[FEED].name, "loaded"):
+        if there.get(d.delivery_id, 0) != d.row_count:
+            yield Damage("ledger", feed, None, d.delivery_id, f"{d.file_name}：台账记 {d.row_count:,} 条，表里是 {there.get(d.delivery_id, 0):,} 条")
+    if facts not in version:
+        return
+    told: dict[str, dict[str, int]] = {}
+    sql = f"""SELECT delivery_id, fact_outcome, count(*) FROM lake.{facts} FOR VERSION AS OF {version[facts]} GROUP BY 1, 2
+        UNION ALL SELECT delivery_id, 'quarantined', count(*) FROM lake.{aside} FOR VERSION AS OF {version[aside]} GROUP BY 1"""  # noqa: S608
+    for identity, outcome, rows in _ask(cursor, sql):
+        told.setdefault(identity, {})[outcome] = rows
+    for identity, a in ledger.accounts(release).items():
+        parts = {k: v for k in ("applied", "superseded", "duplicate", "quarantined") if (v := getattr(a, k))}
+        if told.get(identity, {}) != parts:
+            says = f"批次 {identity}：台账的账是 {parts}，表里是 {told.get(identity, {})}"
+            yield Damage("ledger", facts, version[facts], "", says, (release,) if release else ())
+
+
+def _ask(cursor: Any, sql: str) -> list[Any]:
+    cursor.execute(sql)
+    return list(cursor.fetchall())
+
+
+def _print(found: list[Damage], out: Console) -> None:
+    if not found:
+        out.print("✓ 存储与台账一致", style="green")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("类别", "表或数据源", "版本", "文件", "问题", "影响的发布"):
+        table.add_column(title, justify="right" if title == "版本" else "left", overflow="fold")
+    for d in found:
+        table.add_row(KINDS[d.kind], d.place, "" if d.version is None else str(d.version), d.file, d.says, "、".join(d.releases))
+    out.print(table)
+    out.print(f"✗ 共 {len(found)} 处", style="red")

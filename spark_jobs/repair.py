@@ -1,0 +1,202 @@
+"""``./lake check --repair``: bring the store back to what the ledger says, from landing where tables have lost something.
+
+Nothing is deleted that somebody might want to look at: damaged files of logs and whole damaged tables are moved to the instance's
+``damaged/``. Readers are led to the newest release that is whole; the next run takes in again what it lacks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from catalog.contract import load_contracts
+from catalog.derive import all_tables, table_name
+from infra import health, store, supervision
+from infra.delta_log import DeltaLog, LogDamaged
+from infra.ledger import Ledger
+from infra.problems import Problem
+from infra.services.base import Context
+from infra.services.trino import as_publisher
+from infra.store import Damage
+from spark_jobs import delta, publish
+from spark_jobs.ingest import land
+from spark_jobs.ingest.refusal import Refused
+from spark_jobs.pipeline import Lake, make_visible
+from spark_jobs.writing import Writer, writing
+
+START_SECONDS = 180
+
+
+def repair(context: Context, found: Iterable[Damage], out: Console) -> bool:
+    """Mend what `infra.check` has found; return whether the pipeline must run for the lake to be whole again.
+
+    Raises:
+        Problem: Spark does not come back.
+    """
+    damages = list(found)
+    lake = Lake(context, all_tables(load_contracts()))
+    aside = context.settings.folder(f"damaged/{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}")
+    lost_tables = _mend_logs(context, damages, aside, out)
+    if lost_tables or any(d.kind in ("log", "checkpoint") for d in damages):
+        _forget_logs(context, out)
+    _mend_landing(context, damages, out)
+    with writing(context, "repair", ()) as writer:
+        for table in sorted(lost_tables):
+            writer.spark.sql(f"DROP TABLE IF EXISTS {table}")  # its folder is empty: only the metastore's entry
+        run = _mend_bronze(writer, lake, damages, lost_tables, out)
+        run |= _lead_readers(writer, lake, damages, out)
+        for d in damages:
+            if d.kind == "orphan":
+                (store.folder_of(context.settings, d.place) / d.file).unlink(missing_ok=True)
+                out.print(f"  删除多余文件 {d.place} {d.file}", soft_wrap=True)
+        make_visible(lake, writer.ledger, writer.spark)
+        out.print("  读者视图和台账投影已按台账重做")
+    if not any(aside.iterdir()):
+        aside.rmdir()
+    return run
+
+
+def _mend_logs(context: Context, damages: list[Damage], aside: Path, out: Console) -> set[str]:
+    """Set aside what stops a log from being read, back to the newest version that can be read; return the tables of which none can."""
+    lost = set()
+    for table in sorted({d.place for d in damages if d.kind in ("log", "checkpoint")}):
+        folder = store.folder_of(context.settings, table)
+        for d in damages:
+            if d.kind == "checkpoint" and d.place == table:
+                _set_aside(folder, d.file, aside / table, out)
+        try:
+            newest = _newest_readable(folder)
+        except FileNotFoundError:
+            newest = None
+        if newest is None:
+            if folder.exists():
+                shutil.move(folder, aside / table)
+            lost.add(table)
+            out.print(f"  {table} 没有一个版本读得出来，整个表移到 {aside.name}", soft_wrap=True)
+            continue
+        for name in sorted(p.name for p in (folder / "_delta_log").iterdir() if p.is_file()):
+            digits = name.lstrip(".")[:20]
+            if digits.isdigit() and int(digits) > newest:
+                _set_aside(folder, f"_delta_log/{name}", aside / table, out)
+    return lost
+
+
+def _newest_readable(folder: Path) -> int | None:
+    log = DeltaLog(folder)
+    for version in range(log.newest, -1, -1):
+        try:
+            log.snapshot(version)
+        except LogDamaged:
+            continue
+        return version
+    return None
+
+
+def _set_aside(folder: Path, file: str, aside: Path, out: Console) -> None:
+    path = folder / file
+    if path.exists():
+        (aside / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, aside / file)
+        if not path.name.startswith("."):
+            out.print(f"  移开 {folder.parent.name}/{folder.name}/{file}", soft_wrap=True)
+        # Hadoop's checksum belongs to the file that was there.
+        path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+
+
+def _forget_logs(context: Context, out: Console) -> None:
+    """Both engines keep logs in memory; what was mended beneath them must be read again."""
+    supervision.restart(context.settings, "spark")
+    deadline = time.monotonic() + START_SECONDS
+    while not health.conditions(context, ["spark"], measure=False)[0].healthy:
+        if time.monotonic() > deadline:
+            raise Problem("spark is not healthy", f"it was started again {START_SECONDS} s ago", "see ./lake logs spark, then ./lake check --repair")
+        time.sleep(1)
+    as_publisher(context).cursor().execute("CALL lake.system.flush_metadata_cache()").fetchall()
+    out.print("  Spark 已重新启动，Trino 的缓存已清空")
+
+
+def _mend_landing(context: Context, damages: list[Damage], out: Console) -> None:
+    """Split again, from the kept bytes, what was split and is gone."""
+    contracts = {c.name: c for c in load_contracts().values()}
+    with Ledger(context) as ledger:
+        lost = {d.file for d in damages if d.kind == "kept"}
+        for d in damages:
+            if d.kind == "kept":
+                out.print(f"  {d.says}：只能从备份恢复（./lake restore），或请报送单位再送一次同一个文件", style="red", soft_wrap=True)
+            if d.kind != "records":
+                continue
+            delivery = ledger.delivery(d.file.removesuffix(".parquet"))
+            if f"{ledger.sha256(delivery.delivery_id)}.bin" in lost:
+                continue
+            try:
+                _, rows = land.split_kept(context.settings, ledger, contracts[delivery.feed], delivery)
+            except Refused as refusal:
+                out.print(f"  {delivery.file_name} 的记录文件不能从原件重做：{refusal}", style="red", markup=False, soft_wrap=True)
+                continue
+            out.print(f"  {delivery.file_name} 的记录文件已从原件重做（{rows:,} 条）", soft_wrap=True)
+
+
+def _mend_bronze(writer: Writer, lake: Lake, damages: list[Damage], lost_tables: set[str], out: Console) -> bool:
+    """Let bronze be loaded again from landing, as far as it has lost rows; return whether there is something to load."""
+    run = False
+    for feed in lake.feeds:
+        table = table_name(feed)
+        loaded = {d.delivery_id: d for d in writer.ledger.deliveries(feed.name, "loaded")}
+        if table in lost_tables or any(d.kind == "data" and d.place == table for d in damages):
+            if table not in lost_tables:
+                delta.make_anew(writer.spark, feed)
+            again = set(loaded)
+        else:
+            there = _rows_by_delivery(writer.spark, table) if loaded else {}
+            again = {i for i, d in loaded.items() if there.get(i, 0) != d.row_count}
+            partly = sorted(again & set(there))
+            if partly:
+                chosen = ", ".join(f"'{i}'" for i in partly)
+                writer.change(f"DELETE FROM {table} WHERE delivery_id IN ({chosen})", table, "repair", None)  # noqa: S608 - ids are ours
+        if again:
+            writer.ledger.land_again(again)
+            out.print(f"  {table}：{len(again)} 个批次将从记录文件重新入湖", soft_wrap=True)
+            run = True
+    return run
+
+
+def _rows_by_delivery(spark: SparkSession, table: str) -> dict[str, int]:
+    return {r[0]: r[1] for r in spark.table(table).groupBy("delivery_id").count().collect()}
+
+
+def _lead_readers(writer: Writer, lake: Lake, damages: list[Damage], out: Console) -> bool:
+    """Note which kept releases are lost; lead readers to the newest one that is whole. Return whether a run must follow."""
+    ledger, settings = writer.ledger, lake.context.settings
+    current = ledger.current_release()
+    if current is None or not any(d.releases for d in damages):
+        return False
+    lost = {}
+    for release in ledger.kept_releases(store.HOLD):
+        tables = ledger.release_tables(release)
+        found = store.release_damage(settings, release, tables, deep=True)
+        if found:
+            lost[release] = f"{found[0].place} 版本 {found[0].version} 的 {found[0].file}：{found[0].says}"
+        else:
+            wrong = [
+                t for t, rows, checksum in publish.contents(lake.context, lake.contracts, tables) if (rows, checksum) != (t.row_count, t.checksum)
+            ]
+            if wrong:
+                lost[release] = f"{wrong[0].table_name} 版本 {wrong[0].version} 的内容与发布时不同"
+    for release, why in lost.items():
+        ledger.lose([release], why)
+        out.print(f"  发布 {release} 不能再读：{why}", soft_wrap=True)
+    if current not in lost:
+        return False
+    whole = [r for r in ledger.kept_releases(store.HOLD) if r not in lost]
+    if whole:
+        restored = ledger.restore(whole[0])
+        out.print(f"  读者改看 {restored}（内容同 {whole[0]}）；之后的批次由下一次运行重新加工", style="yellow", soft_wrap=True)
+    else:
+        out.print("  没有完好的发布；标准层和主题层由下一次运行从到达层全部重做", style="yellow")
+    return True
