@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ class Lake:
 
 
 @pytest.fixture(scope="module")
-def lake(published: Any) -> Iterator[Lake]:
-    yield Lake(published)
+def lake(published: Any) -> Lake:
+    return Lake(published)
 
 
 def flip(path: Path) -> None:
