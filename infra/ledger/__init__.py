@@ -41,12 +41,17 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Statement:
-    """What the sender states beside a file. ``business_date``: the day that the content describes (Asia/Shanghai)."""
+    """What the sender states beside a file. ``business_date``: the day that the content describes (Asia/Shanghai).
+
+    ``rows`` and ``sha256`` are compared with what came and not kept.
+    """
 
     department: str
     business_date: dt.date | None = None
     source_revision: int = 0
     simulated: bool = False
+    rows: int | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

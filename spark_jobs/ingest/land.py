@@ -7,9 +7,11 @@ for the department that sent it; one bad record is kept as raw text and stops no
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from spark_jobs.ingest.formats import found
 from spark_jobs.ingest.refusal import Refused
 
 BATCH_ROWS = 50_000
+FRESH_SECONDS, SETTLE_SECONDS = 60, 1.0
 MANIFEST = ".manifest.json"
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -44,7 +47,8 @@ class Manifest(BaseModel):
     """What a sender may state beside a file, in ``<file name>.manifest.json``. Every entry may be left out.
 
     ``as_of``: the business day that the content describes, as YYYY-MM-DD. ``revision``: a rising number where a file
-    replaces one that was sent before. ``simulated``: the content is made up, for demonstration.
+    replaces one that was sent before. ``simulated``: the content is made up, for demonstration. ``rows``, ``sha256``: how many
+    records the sender wrote, and the digest of the bytes: a file that was cut at the end of a record shows by nothing else.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, str_strip_whitespace=True)
@@ -53,6 +57,8 @@ class Manifest(BaseModel):
     as_of: dt.date | None = None
     revision: int = Field(0, ge=0, le=10**6)
     simulated: bool = False
+    rows: int | None = Field(None, ge=0)
+    sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$")
 
 
 # What a clerk is told that an entry of the manifest must be.
@@ -61,6 +67,8 @@ _MANIFEST_FORMS = {
     "as_of": "真实存在的日期，写作 2019-06-30",
     "revision": "不小于 0 的整数，不加引号",
     "simulated": " true 或 false，不加引号",
+    "rows": "不小于 0 的整数，不加引号",
+    "sha256": "64 位十六进制的 SHA-256 摘要",
 }
 
 
@@ -70,9 +78,20 @@ def inbox(settings: Settings, feed: str) -> Path:
 
 
 def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list[Landing]:
-    """Land every file in the feed's inbox, in the order of their names, and move it to the archive of bytes."""
-    files = sorted(p for p in inbox(settings, contract.name).iterdir() if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
-    results = [land(settings, ledger, contract, path) for path in files if not path.name.endswith(MANIFEST)]
+    """Land every file in the feed's inbox, in the order of their names, and move it to the archive of bytes.
+
+    What is no file of its own (a link, a folder) stays where it is, and so does a file that somebody is still writing, for the next run.
+    """
+    results = []
+    for path in sorted(inbox(settings, contract.name).iterdir()):
+        if path.name.startswith(".") or path.name.endswith(MANIFEST):
+            continue
+        if path.is_symlink() or not path.is_file():
+            print(f"{shown_name(path)}: 是链接或文件夹，不收。请放入文件本身。", flush=True)
+        elif still_written(path):
+            print(f"{shown_name(path)}: 还在写入，留待下次运行。", flush=True)
+        else:
+            results.append(land(settings, ledger, contract, path))
     # What a killed run had noted but not yet split is taken up again from the kept bytes.
     for delivery in ledger.deliveries(contract.name, "arrived"):
         results.append(_split(settings, ledger, contract, delivery, new=False))
@@ -97,22 +116,50 @@ def read_again(settings: Settings, ledger: Ledger, contract: Contract) -> list[t
     return results
 
 
+def shown_name(path: Path) -> str:
+    """A file's name as it is shown and kept: what is no printable text (line breaks, control characters, bytes that are no UTF-8) escaped."""
+    text = path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def still_written(path: Path) -> bool:
+    """Whether another program has the file open for writing, as the kernel knows it; where it doesn't tell, whether the file changes."""
+    with path.open("rb") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        except OSError:  # somebody else's file, or a file system without leases
+            before = _state(path)
+            time.sleep(SETTLE_SECONDS if time.time() - path.stat().st_mtime < FRESH_SECONDS else 0)
+            return _state(path) != before
+    return False
+
+
+def _state(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> Landing:
     """Land one file. The same bytes as before, under whatever name, are noted and not taken again."""
     digest, size = _keep(path, settings.folder(f"landing/kept/{contract.name}"))
-    manifest = path.with_name(path.name + MANIFEST)
+    name, manifest = shown_name(path), path.with_name(path.name + MANIFEST)
     try:
-        says, objection = stated(contract, path.name, manifest.read_bytes() if manifest.exists() else b"{}"), ""
+        says, objection = stated(contract, name, manifest.read_bytes() if manifest.is_file() else b"{}"), ""
     except Refused as refusal:
         says, objection = Statement(contract.department), str(refusal)
-    delivery, new = ledger.arrive(contract.name, digest, size, path.name, says)
+    if says.sha256 and says.sha256 != digest:
+        objection = "文件的 SHA-256 摘要与说明文件里的不同，多半没有传完或传错了文件。请重新传送。"
+    delivery, new = ledger.arrive(contract.name, digest, size, name, says)
     if delivery.state == "arrived":
-        objection = objection or _name_taken(ledger.namesake(contract.name, path.name, delivery.delivery_id), delivery)
+        objection = objection or _name_taken(ledger.namesake(contract.name, name, delivery.delivery_id), delivery)
         if objection:
             ledger.refuse(delivery.delivery_id, objection)
             result = Landing(ledger.delivery(delivery.delivery_id), new)
         else:
-            result = _split(settings, ledger, contract, delivery, new)
+            result = _split(settings, ledger, contract, delivery, new, says.rows)
     else:
         result = Landing(delivery, new)
     path.unlink()
@@ -151,12 +198,13 @@ def stated(contract: Contract, file_name: str, manifest: bytes) -> Statement:
         faults = "；".join(dict.fromkeys(_fault(e["type"], str(e["loc"][0]) if e["loc"] else "") for e in error.errors()))
         raise Refused(
             f"随附的说明文件（{file_name}{MANIFEST}）不符合约定：{faults}。"
-            "请改正后连同数据再送；说明文件是一个 JSON 对象，可写 department、as_of、revision、simulated，都可省略。"
+            "请改正后连同数据再送；说明文件是一个 JSON 对象，可写 department、as_of、revision、simulated、rows、sha256，都可省略。"
         ) from error
     date = says.as_of or _date_in_name(contract, file_name)
     if date and date > dt.datetime.now(CHINA).date():
         raise Refused(f"声明的业务日期 {date} 在将来。请核对说明文件或文件名里的日期。")
-    return Statement(says.department or contract.department, date, says.revision, says.simulated)
+    digest = says.sha256.lower() if says.sha256 else None
+    return Statement(says.department or contract.department, date, says.revision, says.simulated, says.rows, digest)
 
 
 def _fault(kind: str, field: str) -> str:
@@ -190,9 +238,11 @@ def _name_taken(namesake: Delivery | None, delivery: Delivery) -> str:
     )
 
 
-def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery, new: bool) -> Landing:
+def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery, new: bool, stated_rows: int | None = None) -> Landing:
     try:
         target, rows = split_kept(settings, ledger, contract, delivery)
+        if stated_rows is not None and rows != stated_rows:
+            raise Refused(f"文件里有 {rows:,} 条记录，说明文件里写的是 {stated_rows:,} 条，多半没有传完。请重新传送，或改正说明文件。")
     except Refused as refusal:
         ledger.refuse(delivery.delivery_id, str(refusal))
     else:

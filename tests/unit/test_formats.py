@@ -153,6 +153,13 @@ def test_values_of_spreadsheets_are_what_people_see(tmp_path):
     ]
 
 
+def zipped_as(name, content):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, content)
+    return out.getvalue()
+
+
 BAD = {
     "empty": (b"", "0 字节"),
     "cut inside a character": (text([HEADER, *ROWS[:9]]).encode()[: len(text([HEADER, ROWS[0]]).encode()) + 1], "在一个字的中间断了"),
@@ -174,7 +181,11 @@ BAD = {
     "unknown column": (text([[*HEADER[:-1], "秘密"], *ROWS[:2]]).encode(), "不认识的列：秘密"),
     "column twice": (text([[*HEADER, HEADER[0]], *[[*r, ""] for r in ROWS[:2]]]).encode(), "重复的列"),
     "missing column": (text([HEADER[1:], *[r[1:] for r in ROWS[:2]]]).encode(), "缺少的列"),
-    "a million columns": (("企业名称," * 5000 + "\n").encode(), "超出限度"),
+    "a million columns": (("企业名称," * 1_000_000 + "\n").encode(), "超出限度"),
+    "a cell of 100 MB": (text([HEADER, ["甲" * (100 * 2**20 // 3), *ROWS[0][1:]], ROWS[1]]).encode(), "超过 16 兆字"),
+    "columns swapped and renamed": (text([["名", *HEADER[1:]], *ROWS[:2]]).encode(), "不认识的列：名"),
+    "half a header": (",".join(HEADER).encode()[: len(",".join(HEADER[:2]).encode())], "缺少的列"),
+    "a path in the archive, twice packed": (zipped_as("../../etc/x.csv", gzip.compress(b"x")), "还是压缩包"),
 }
 
 
@@ -191,6 +202,14 @@ def test_what_is_broken_is_refused_with_what_to_do(case, tmp_path):
         read(content, tmp_path)
     assert "请" in str(refusal.value)
     assert not list(tmp_path.glob("unpacked-*")), "nothing is left behind"
+
+
+def test_a_hostile_path_in_an_archive_is_a_name_and_nothing_more(tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    got, _ = read(zipped_as("../../escaped.csv", FORMS["csv"](ROWS)), inside)
+    assert len(got) == len(ROWS)
+    assert [p.name for p in tmp_path.iterdir()] == ["inside"]
 
 
 def test_positions_in_messages_are_those_of_the_file(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ import pytest
 
 from catalog.contract import load_contracts
 from infra.ledger import Delivery, Statement
-from spark_jobs.ingest.land import _name_taken, records, stated
+from spark_jobs.ingest import land
+from spark_jobs.ingest.land import _name_taken, records, stated, still_written
 from spark_jobs.ingest.refusal import Refused
 
 FEED = load_contracts()["bronze.registration_subjects"]
@@ -132,6 +133,8 @@ def test_today_in_china_is_no_future():
         ("x.csv", '{"as_of": "2099-01-01"}', "声明的业务日期 2099-01-01 在将来"),
         ("主体_2099-01-01.csv", "{}", "声明的业务日期 2099-01-01 在将来"),
         ("主体_2019-02-30.csv", "{}", "文件名里的日期“2019-02-30”不是真实的日期"),
+        ("x.csv", '{"rows": -1}', "rows 应为不小于 0 的整数"),
+        ("x.csv", '{"sha256": "abc"}', "sha256 应为64 位十六进制"),
         ("主体_2019-13-01.csv", "{}", "文件名里的日期“2019-13-01”不是真实的日期"),
     ],
 )
@@ -142,7 +145,7 @@ def test_what_is_stated_wrongly_is_refused_with_what_to_do(name, manifest, says)
     # Nothing of the library's own English reaches the clerk.
     assert not re.search(
         r"[A-Za-z]{4,}",
-        re.sub(r"as_of|department|revision|simulated|asof|JSON|true|false|x\.csv\.manifest\.json|manifest\.json", "", str(refusal.value)),
+        re.sub(r"as_of|department|revision|simulated|rows|sha256|asof|JSON|true|false|x\.csv\.manifest\.json|manifest\.json", "", str(refusal.value)),
     )
 
 
@@ -179,3 +182,44 @@ def test_other_content_under_a_taken_name_is_refused_with_what_to_do(day, revisi
     says = _name_taken(delivery("D1", revision=2, day=day), delivery("D2", revision=revision, day=day))
     for part in ("2019-07-01", "批次 D1", "内容不同", "声明修订号（大于 2）", "声明业务日期", "换一个文件名"):
         assert part in says
+
+
+def test_a_file_that_somebody_still_writes_is_left_alone(tmp_path):
+    path = tmp_path / "half.csv"
+    with path.open("w") as writer:
+        writer.write(HEADER)
+        assert still_written(path)
+    assert not still_written(path)
+
+
+def test_where_the_kernel_doesn_t_tell_a_file_that_grows_is_left_alone(tmp_path, monkeypatch):
+    path = tmp_path / "half.csv"
+    path.write_text(HEADER)
+
+    def no_leases(*_):
+        raise PermissionError
+
+    def grow(_):
+        path.write_text(HEADER + "\n")
+
+    monkeypatch.setattr(land.fcntl, "fcntl", no_leases)
+    monkeypatch.setattr(land.time, "sleep", grow)
+    assert still_written(path)
+    monkeypatch.setattr(land.time, "sleep", lambda _: None)
+    assert not still_written(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("登记.csv", "登记.csv"),
+        ("a\nb.csv", "a\\nb.csv"),
+        ("\x1b[31m红.csv", "\\x1b[31m红.csv"),
+        ("$(touch x);`y`.csv", "$(touch x);`y`.csv"),
+        ("\udcff.csv", "\\xff.csv"),
+        ("\u202egpj.csv", "\\u202egpj.csv"),
+    ],
+)
+def test_a_hostile_file_name_is_shown_as_plain_text(name, shown):
+    assert land.shown_name(land.Path(name)) == shown
+    shown.encode()
