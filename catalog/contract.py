@@ -160,6 +160,7 @@ class Contract:
     readers: tuple[str, ...]
     inputs: tuple[str, ...]
     file_name_date: str | None  # feed: pattern of the business date in a file's name
+    quarantine_budget: float | None  # feed: the largest share of a delivery's rows that may be set aside
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     release_column: Column  # what the published view adds
@@ -335,6 +336,7 @@ class _Reader:
             readers=readers,
             inputs=tuple(custom.inputs),
             file_name_date=custom.fileNameDate,
+            quarantine_budget=custom.quarantineBudget,
             columns=tuple(columns),
             rules=tuple(rules),
             release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),

@@ -46,12 +46,19 @@ class TableProperties(Strict):
     sharing: Sharing
     sharingCondition: str | None = None  # the condition of 有条件共享, the legal basis of 不予共享
     fileNameDate: str | None = None  # feed: where a file's name says its business date, a pattern with groups y, m, d
+    quarantineBudget: float | None = Field(None, gt=0, lt=1)  # feed: a delivery with a larger share of rows set aside is held back whole
     inputs: list[str] = []  # lineage: ids of the contracts that this table is made from
 
     @model_validator(mode="after")
     def _condition_where_sharing_is_limited(self) -> Self:
         if (self.sharing == "无条件共享") != (self.sharingCondition is None):
             raise ValueError("sharingCondition is stated exactly where sharing is not 无条件共享")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_of_a_feed(self) -> Self:
+        if self.kind is not Kind.FEED and self.quarantineBudget is not None:
+            raise ValueError("quarantineBudget belongs to a feed; remove it")
         return self
 
     @model_validator(mode="after")

@@ -305,7 +305,7 @@ WORDS = {
     "synonyms": "可用表头", "quality": "质量规则", "enum": "允许值", "label": "的含义", "roles": "读者", "access": "权限", "name": "责任部门", "domain": "业务领域",
     "frequency": "更新周期", "retention": "保存期限", "unit": "单位", "englishName": "英文名", "supplyingDepartment": "供数部门", "sharing": "共享属性",
     "sharingCondition": "共享条件", "inputs": "来源表", "codeList": "代码表", "codeListEdition": "代码表版本", "element": "数据元标准", "exception": "例外理由",
-    "dimension": "质量维度", "severity": "处理方式", "pattern": "格式", "check": "检查方法", "fileNameDate": "文件名中的日期", "validValues": "有效值", "missingValues": "视为空的值", "apiVersion": "契约标准版本",
+    "dimension": "质量维度", "severity": "处理方式", "pattern": "格式", "check": "检查方法", "fileNameDate": "文件名中的日期", "quarantineBudget": "隔离上限", "validValues": "有效值", "missingValues": "视为空的值", "apiVersion": "契约标准版本",
 }  # fmt: skip
 
 

@@ -191,7 +191,18 @@ def withdraw(
     """撤回一个批次：发布后如同它从未到达，原件和撤回的经过留在台账里。"""
     from infra import recall  # slow to import, and not needed by the other commands
 
-    recall.withdraw(started_context(), delivery, reason, undo, out)
+    (recall.reinstate if undo else recall.withdraw)(started_context(), delivery, reason, out)
+
+
+@app.command()
+def accept(
+    delivery: Annotated[str, typer.Argument(help="批次编号，如 D0123456789abcdef")],
+    reason: Annotated[str, typer.Option("--reason", help="为什么；记入台账")] = "",
+) -> None:
+    """采用一个因坏记录过多而扣留的批次：合格的记录进入加工，其余照常隔离。"""
+    from infra import recall  # slow to import, and not needed by the other commands
+
+    recall.accept(started_context(), delivery, reason, out)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from infra.problems import Problem
 from infra.services.base import Context
 from spark_jobs.ingest.land import MANIFEST, inbox
 
-STATES = {"arrived": "已到达", "landed": "已落地，等待入湖", "refused": "拒收", "loaded": "已入湖", "withdrawn": "已撤回"}
+STATES = {"arrived": "已到达", "landed": "已落地，等待入湖", "refused": "拒收", "loaded": "已入湖", "held": "已扣留", "withdrawn": "已撤回"}
 
 
 def feed(name: str) -> Contract:

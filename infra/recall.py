@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+from collections.abc import Callable
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -16,42 +17,61 @@ from infra.problems import Problem
 from infra.services.base import Context
 
 CHINA = ZoneInfo("Asia/Shanghai")
-EVENTS = {"withdrawn": "撤回", "reinstated": "恢复采用", "replay_asked": "要求重放", "replayed": "已重放", "replay_refused": "重放不成"}
 
 
-def withdraw(context: Context, identity: str, reason: str, undo: bool, out: Console) -> None:
-    """Let a delivery not count any more (``undo``: count again) and publish the lake without (with) it.
+def withdraw(context: Context, identity: str, reason: str, out: Console) -> None:
+    """Let a delivery not count any more, and publish the lake without it.
 
     Raises:
-        Problem: there is no such delivery, it is in a state that does not allow it, or no reason is given.
+        Problem: there is no such delivery, its state does not allow it, no reason is given, or the run did not get to a release.
     """
-    if not reason.strip():
-        raise Problem("没有写原因", "撤回和恢复采用都记入台账，以后要能查到为什么", '加上 --reason "原因"')
     with Ledger(context) as ledger:
-        try:
-            delivery = ledger.delivery(identity)
-            (ledger.reinstate if undo else ledger.withdraw)(identity, reason.strip(), getpass.getuser())
-        except KeyError:
-            raise Problem(f"没有批次 {identity}", "台账里没有这个编号", "编号见 ./lake ingest 的输出或 ops.deliveries 的 delivery_id") from None
-        except ValueError:
-            raise Problem(
-                f"批次 {identity}（{delivery.file_name}）现在是“{deliveries.STATES[delivery.state]}”",
-                "只能恢复采用已撤回的批次" if undo else "只能撤回已落地或已入湖的批次",
-                "没有要做的",
-            ) from None
         before = ledger.accounts(ledger.current_release()).get(identity)
-    out.print(f"{'恢复采用' if undo else '撤回'} {delivery.file_name}（批次 {identity}）：{reason.strip()}", markup=False, soft_wrap=True)
-    if before and not undo:
+        delivery = _decide(ledger, identity, reason, "撤回", "只能撤回已落地、已入湖或已扣留的批次", ledger.withdraw)
+    out.print(f"撤回 {delivery.file_name}（批次 {identity}）：{reason.strip()}", markup=False, soft_wrap=True)
+    if before:
         out.print(f"  它在当前发布里：到达 {before.arrived:,}，应用 {before.applied:,}；发布后都不再计入，原件和这次决定留在台账里", soft_wrap=True)
+    _publish(context, identity, False, out)
+    out.print(f"要恢复采用：./lake withdraw {identity} --undo --reason 原因", soft_wrap=True)
+
+
+def reinstate(context: Context, identity: str, reason: str, out: Console) -> None:
+    """Let a withdrawn delivery count again, and publish the lake with it. Raises as `withdraw` does."""
+    with Ledger(context) as ledger:
+        delivery = _decide(ledger, identity, reason, "恢复采用", "只能恢复采用已撤回的批次", ledger.reinstate)
+    out.print(f"恢复采用 {delivery.file_name}（批次 {identity}）：{reason.strip()}", markup=False, soft_wrap=True)
+    _publish(context, identity, True, out)
+
+
+def accept(context: Context, identity: str, reason: str, out: Console) -> None:
+    """Take the good rows of a delivery that was held back, and publish the lake with them. Raises as `withdraw` does."""
+    with Ledger(context) as ledger:
+        delivery = _decide(ledger, identity, reason, "采用", "只能采用已扣留的批次", ledger.accept)
+    out.print(f"采用 {delivery.file_name}（批次 {identity}）中合格的记录：{reason.strip()}", markup=False, soft_wrap=True)
+    _publish(context, identity, True, out)
+
+
+def _decide(ledger: Ledger, identity: str, reason: str, verb: str, only: str, decision: Callable[[str, str, str], None]) -> Delivery:
+    if not reason.strip():
+        raise Problem("没有写原因", "人作的决定都记入台账，以后要能查到为什么", '加上 --reason "原因"')
+    try:
+        delivery = ledger.delivery(identity)
+        decision(identity, reason.strip(), getpass.getuser())
+    except KeyError:
+        raise Problem(f"没有批次 {identity}", "台账里没有这个编号", "编号见 ./lake ingest 的输出或 ops.deliveries 的 delivery_id") from None
+    except ValueError:
+        state = deliveries.STATES[delivery.state]
+        raise Problem(f"批次 {identity}（{delivery.file_name}）不能{verb}：现在是“{state}”", only, "没有要做的") from None
+    return delivery
+
+
+def _publish(context: Context, identity: str, counts: bool, out: Console) -> None:
     pipelines.run(context, out)
     with Ledger(context) as ledger:
         release = ledger.current_release()
-        counts = identity in ledger.contained(release)
-    if counts != undo:
-        raise Problem(f"决定已记入台账，但发布 {release} 还没有反映", "上面的运行没有走到发布", "排除原因后再运行 ./lake run")
-    out.print(
-        f"发布 {release} {'又包含' if undo else '已不含'}这个批次。{'' if undo else f'要恢复采用：./lake withdraw {identity} --undo'}", soft_wrap=True
-    )
+        if (identity in ledger.contained(release)) != counts:
+            raise Problem(f"决定已记入台账，但发布 {release} 还没有反映", "上面的运行没有走到发布", "排除原因后再运行 ./lake run")
+    out.print(f"发布 {release} {'包含' if counts else '已不含'}这个批次。")
 
 
 def replay(

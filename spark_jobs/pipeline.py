@@ -127,14 +127,19 @@ def silver_step(lake: Lake) -> int:
             references.load(writer, lake.contracts, run.run_id)
         # A replayed delivery goes out and comes in again.
         taken_out = [] if anew else [*withdrawn, *(d.delivery_id for d in deliveries if d.delivery_id in contained)]
-        accounts, findings = silver.build(writer, lake.contracts, run, deliveries, taken_out)
+        fresh = {d.delivery_id for d in deliveries} - contained.keys()
+        taken, accounts, findings = silver.build(writer, lake.contracts, run, deliveries, taken_out, fresh)
+        if not taken and not withdrawn and not anew:
+            ledger.abandon(run.run_id, "every delivery was held back")
+            print("新到的批次都被扣留，没有要加工的内容", flush=True)
+            return NOTHING
         candidates = _candidates(writer, lake.tables("silver"), stood, parent)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
         baseline = _baseline(lake, current, parent, withdrawn)
         verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, baseline, landed)
         if not _passed(ledger, run, verdicts):
             return REFUSED
-        ledger.refined(run.run_id, candidates, deliveries, accounts, findings, withdrawn)
+        ledger.refined(run.run_id, candidates, taken, accounts, findings, withdrawn)
         for a in accounts:
             print(
                 f"{a.delivery_id}: 到达 {a.arrived} = 应用 {a.applied} + 被取代 {a.superseded} + 重复 {a.duplicate} + 隔离 {a.quarantined}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,13 +20,17 @@ FACTS = "silver.subject_registration"
 KEYS = "silver.subject_key"
 REVIEW = "silver.identity_review"
 BUILT = (FACTS, KEYS, REVIEW)
+# So few bad rows never hold a delivery back: of a handful of records one is a large share.
+FEW = 20
 _SMALL = ("delivery_id", "row_number", *KEY, "normalized_name", "registration_date", "effective_from", "source_revision", "content_hash", "known_at")
 
 
 def build(
-    writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: list[Delivery], taken_out: list[str]
-) -> tuple[list[Account], list[Finding]]:
-    """Bring the rows of ``deliveries`` from bronze into the facts and the quarantine; return accounts and findings.
+    writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: list[Delivery], taken_out: list[str], fresh: Collection[str]
+) -> tuple[list[Delivery], list[Account], list[Finding]]:
+    """Bring the rows of ``deliveries`` from bronze into the facts and the quarantine; return what was taken, with accounts and findings.
+
+    Of the ``fresh`` ones, those with too many bad rows are held back whole, and the ledger is told why.
 
     The stored rows of the deliveries ``taken_out`` (withdrawn, or about to come in by a new reading) leave first, and the histories that
     they were part of are told anew without them.
@@ -37,6 +41,10 @@ def build(
     feed, facts = contracts[FEED], contracts[FACTS]
     left = _take_out_deliveries(writer, contracts, taken_out, run)
     refined = writer.stage(_refine(writer, feed, deliveries), "refined")
+    held = _hold_back(writer, feed, refined, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
+    if held:
+        deliveries = [d for d in deliveries if d.delivery_id not in held]
+        refined = refined.where(~F.col("delivery_id").isin(held))
     _set_aside(writer, feed, refined, run)
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
@@ -47,7 +55,7 @@ def build(
     placed = writer.stage(outcomes(assigned), "placed")
     _write_facts(writer, facts, new, touched, placed, left, run)
     _write_keys(writer, contracts, assigned, left, run)
-    return _accounts(writer, contracts, deliveries), _findings(feed, refined)
+    return deliveries, _accounts(writer, contracts, deliveries), _findings(feed, refined)
 
 
 def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataFrame:
@@ -76,6 +84,28 @@ def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], iden
     for contract in (contracts[FACTS], quarantine_of(contracts[FEED])):
         writer.change(f"DELETE FROM {table_name(contract)} WHERE delivery_id IN ({chosen})", table_name(contract), "withdraw", run.run_id)  # noqa: S608 - ids are ours
     return left
+
+
+def _hold_back(writer: Writer, feed: Contract, refined: DataFrame, deliveries: list[Delivery]) -> list[str]:
+    """Hold back those of ``deliveries`` of which more rows are to be set aside than the contract allows; return their ids."""
+    if feed.quarantine_budget is None or not deliveries:
+        return []
+    rows = refined.where(F.col("delivery_id").isin([d.delivery_id for d in deliveries])).groupBy("delivery_id")
+    counts = rows.agg(F.count("*").alias("rows"), F.count_if("size(reasons) > 0").alias("bad")).where(f"bad > {FEW}").collect()
+    over = {r.delivery_id: (r.rows, r.bad) for r in counts if r.bad > r.rows * feed.quarantine_budget}
+    rules = {r.id: r.description for r in feed.rules}
+    for identity, (total, bad) in over.items():
+        why = refined.where(F.col("delivery_id") == identity).select(F.explode("reasons").alias("rule")).groupBy("rule").count()
+        most = "；".join(
+            f"{rules.get(r.rule, '记录的列数与表头不符')}（{r['count']:,} 条）" for r in why.orderBy(F.desc("count"), "rule").limit(3).collect()
+        )
+        writer.ledger.hold(
+            identity,
+            f"{total:,} 条记录中有 {bad:,} 条（{bad / total:.0%}）不合规则，超过上限 {feed.quarantine_budget:.0%}，整批扣留，没有进入加工，读者看到的数据不变。"
+            f"主要是：{most}。请报送单位改正后重新报送；核对过、确认其余记录可用时：./lake accept {identity} --reason 原因",
+        )
+        print(f"{identity}: 扣留，{bad} / {total} 条不合规则", flush=True)
+    return sorted(over)
 
 
 def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> None:

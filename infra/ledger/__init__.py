@@ -23,7 +23,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A content that was received once. ``state``: arrived, landed, refused, loaded or withdrawn. ``reading``: how often its bytes were read."""
+    """A content that was received once. ``state``: arrived, landed, refused, loaded, held or withdrawn. ``reading``: how often its bytes were read.
+
+    ``budget_waived``: it counts however many of its rows are bad.
+    """
 
     delivery_id: str
     feed: str
@@ -37,6 +40,7 @@ class Delivery:
     source_revision: int
     simulated: bool
     reading: int = 1
+    budget_waived: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class TableVersion:
 
 _DELIVERY = (
     "delivery_id, feed, file_name, state, landed_path, row_count, to_char(arrived_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), reason, "
-    "business_date, source_revision, simulated, reading"
+    "business_date, source_revision, simulated, reading, budget_waived"
 )
 
 
@@ -221,6 +225,18 @@ class Ledger:
             ValueError: it is not withdrawn.
         """
         self._decide(identity, "reinstated", reason, who, "SET state = 'landed', reason = %s WHERE state = 'withdrawn'", None)
+
+    def hold(self, identity: str, reason: str) -> None:
+        """Keep a loaded delivery out until somebody decides: too many of its rows are bad."""
+        self._decide(identity, "held", reason, "lake", "SET state = 'held', reason = %s WHERE state = 'loaded'", reason)
+
+    def accept(self, identity: str, reason: str, who: str) -> None:
+        """Let a held delivery count in spite of its bad rows.
+
+        Raises:
+            ValueError: it is not held.
+        """
+        self._decide(identity, "accepted", reason, who, "SET state = 'landed', budget_waived = true, reason = %s WHERE state = 'held'", None)
 
     def ask_replay(self, identity: str, reason: str, who: str) -> None:
         """Let the kept bytes of a loaded delivery be read again by the next run.

@@ -79,7 +79,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
 
     back = ids[whole[strays[0]][0]]
     said = published.lake("withdraw", back, "--undo", "--reason", "sent rightly after all").stdout
-    assert "又包含这个批次" in said
+    assert "包含这个批次" in said
     said = published.lake("withdraw", back, check=False)
     assert (said.returncode, "没有写原因" in said.stderr) == (1, True)
     with published.ledger() as ledger:
@@ -106,3 +106,27 @@ def test_a_replay_that_can_t_be_read_any_more_changes_nothing(published):
     assert "重放不成，保持原样：列名变了" in said
     assert published.step("silver", check=False).returncode == 4, "nothing to do"
     assert (business(published, tag), account(published, tag)) == (before, counted)
+
+
+def test_a_delivery_with_too_many_bad_rows_is_held_back_alone_until_somebody_decides(published):
+    """40 % bad: the delivery stops, and nothing else. 5 % bad: its bad rows are set aside."""
+    tag = f"T{random.SystemRandom().randrange(10**5):05}"
+    good = [f"广州市测试{tag}{n}号有限公司,,2019-03-0{n % 9 + 1},广州市天河区演示路{n}号" for n in range(60)]
+    bad = [row.replace("2019-03-0", "日期不明") for row in good]
+    published.send(f"many-{tag}.csv", [*good[:36], *bad[36:]])
+    published.send(f"few-{tag}.csv", [*(r.replace("测试", "测试另") for r in good[:57]), *(r.replace("测试", "测试另") for r in bad[57:])])
+    publish(published)
+    sql = f"SELECT file_name, status, delivery_id, refusal, applied, quarantined FROM lake.ops.deliveries WHERE file_name LIKE '%-{tag}.csv'"
+    few, many = sorted(published.ask("steward", sql))
+    assert few[1:2] + few[4:] == ["loaded", 57, 3]
+    assert many[1:2] + many[4:] == ["held", None, None]
+    assert "60 条记录中有 24 条（40%）不合规则，超过上限 20%" in many[3]
+    assert "注册日期" in many[3]
+    count = f"SELECT count(*) FROM lake.gold.archive_subject WHERE subject_name LIKE '广州市测试%{tag}%'"
+    assert published.ask("leader", count) == [[57]]
+    aside = published.ask("steward", f"SELECT row_number, reasons FROM lake.silver.registration_subjects_quarantine WHERE delivery_id = '{few[2]}'")
+    assert sorted(aside) == [[n, ["registration_date_real"]] for n in (58, 59, 60)]
+    said = published.lake("accept", many[2], "--reason", "dates are asked for separately").stdout
+    assert "包含这个批次" in said
+    assert published.ask("leader", count) == [[57 + 36]]
+    assert published.lake("accept", many[2], "--reason", "again", check=False).returncode == 1

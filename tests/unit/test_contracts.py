@@ -204,6 +204,8 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "repeated custom property": (MART, lambda c: c["customProperties"].append({"property": "kind", "value": "mart"}), "kind is given twice"),
     "sharing without condition": (MART, lambda c: drop_custom(c, "sharingCondition"), "sharingCondition is stated exactly where"),
     "unknown sharing": (MART, lambda c: set_custom(c, "sharing", "共享"), "Input should be '无条件共享'"),
+    "budget of a mart": (MART, lambda c: set_custom(c, "quarantineBudget", 0.2), "quarantineBudget belongs to a feed"),
+    "budget of everything": (FEED, lambda c: set_custom(c, "quarantineBudget", 1.0), "less than 1"),
     "wrong layer for the kind": (MART, lambda c: set_custom(c, "kind", "feed"), "feed does not belong into gold; use mart"),
     "no update cycle": (MART, lambda c: c.update(slaProperties=[{"property": "retention", "value": "永久"}]), "is no update cycle"),
     "no retention": (MART, lambda c: c.update(slaProperties=[{"property": "frequency", "value": "每日"}]), "state the retention"),

@@ -1,21 +1,23 @@
--- Deliveries that shall not count any more, and those whose kept bytes are read again (docs/decisions/0018).
+-- Deliveries that shall not count any more, those whose kept bytes are read again (docs/decisions/0018), and those with too many bad rows.
 
 ALTER TABLE delivery DROP CONSTRAINT delivery_state_check;
-ALTER TABLE delivery ADD CONSTRAINT delivery_state_check CHECK (state IN ('arrived', 'landed', 'refused', 'loaded', 'withdrawn'));
+ALTER TABLE delivery ADD CONSTRAINT delivery_state_check CHECK (state IN ('arrived', 'landed', 'refused', 'loaded', 'held', 'withdrawn'));
 -- A withdrawn delivery may come back by the same door as a new one: bronze still holds its rows. A replay lands anew what was loaded.
 INSERT INTO allowed_step VALUES
-    ('delivery', 'landed', 'withdrawn'), ('delivery', 'loaded', 'withdrawn'), ('delivery', 'withdrawn', 'landed'), ('delivery', 'loaded', 'landed');
+    ('delivery', 'landed', 'withdrawn'), ('delivery', 'loaded', 'withdrawn'), ('delivery', 'withdrawn', 'landed'), ('delivery', 'loaded', 'landed'),
+    ('delivery', 'loaded', 'held'), ('delivery', 'held', 'withdrawn'), ('delivery', 'held', 'landed');
 
 -- How often its bytes were read, and how often they shall have been.
 ALTER TABLE delivery
     ADD COLUMN reading        int NOT NULL DEFAULT 1,
     ADD COLUMN reading_wanted int NOT NULL DEFAULT 1,
+    ADD COLUMN budget_waived  boolean NOT NULL DEFAULT false,  -- somebody has looked at its bad rows and takes the rest
     ADD CHECK (reading_wanted >= reading);
 
 -- What people decided about a delivery. Never shortened.
 CREATE TABLE delivery_event (
     delivery_id text NOT NULL REFERENCES delivery,
-    event       text NOT NULL CHECK (event IN ('withdrawn', 'reinstated', 'replay_asked', 'replayed', 'replay_refused')),
+    event       text NOT NULL CHECK (event IN ('withdrawn', 'reinstated', 'replay_asked', 'replayed', 'replay_refused', 'held', 'accepted')),
     reason      text NOT NULL,
     decided_by  text NOT NULL,
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
