@@ -287,6 +287,14 @@ def check(
 
 
 @app.command()
+def maintain(hours: Annotated[int, typer.Option("--hours", help="旧文件保留的小时数；默认按要保留的发布计算")] = 0) -> None:
+    """整理存储：合并小文件，清理任何保留的发布都不再使用的文件。每周日凌晨自动运行。"""
+    from spark_jobs import maintain as maintenance  # slow to import, and not needed by the other commands
+
+    maintenance.maintain(started_context(), hours or None)
+
+
+@app.command()
 def archive(
     subject: Annotated[str, typer.Argument(help="统一社会信用代码、注册号、主体标识或名称（可以只写一部分）")],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -354,8 +354,18 @@ def main() -> int:
         print(f"{problem.what}\n  why: {problem.why}\n  do:  {problem.do}", file=sys.stderr, flush=True)
     except PySparkException as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        print(f"Spark refused a statement: {lines[0]}\n  do:  see ./lake logs spark; the same step may be started again", file=sys.stderr, flush=True)
+        # The cause is often far down; a full disk is said first.
+        line = next((line.strip() for line in lines if "No space left" in line), lines[0])
+        print(f"Spark refused a statement: {line}\n  do:  {_do(line)}", file=sys.stderr, flush=True)
+    except OSError as error:
+        print(f"{error.strerror or error}: {error.filename or ''}\n  do:  {_do(str(error))}", file=sys.stderr, flush=True)
     return 1
+
+
+def _do(line: str) -> str:
+    if "No space left" in line:
+        return "free some disk space, then start the same step again; nothing was published, readers stay on the last release"
+    return "see ./lake logs spark; the same step may be started again"
 
 
 if __name__ == "__main__":

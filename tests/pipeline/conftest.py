@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from infra.services.trino import as_publisher
-from infra.settings import HOST
+from infra.settings import HOST, REPO
 
+SERVICE_USER = "lake"
 # A step of the pipeline, after ``injury`` has been done to the program: a wrong rule, a lost row.
 STEP = """
 import sys
@@ -48,6 +55,36 @@ class Published:
         """One step of a run, without Airflow; ``injury`` is Python that damages the program first."""
         return self._stack.python(STEP, name, injury, check=check)
 
+    @contextmanager
+    def slow_step(self, name: str, injury: str = "") -> Iterator[SimpleNamespace]:
+        """A step in the background; gives its ``process`` and the path of its ``log``. It is ended at the end of the block."""
+        log = Path(tempfile.mkstemp(prefix="step-")[1])
+        call = self._stack._python(STEP, (name, injury), SERVICE_USER)
+        with log.open("w") as out:
+            process = subprocess.Popen(**call, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield SimpleNamespace(process=process, log=str(log))
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            log.unlink()
+
+    def step_until_done(self, name: str) -> None:
+        """Start a step again and again, as Airflow does, until it is done or there is nothing to do."""
+        for _ in range(6):
+            done = self.step(name, check=False)
+            if done.returncode in (0, 4):
+                return
+            time.sleep(10)
+        raise AssertionError(f"{name} does not end: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def restart_with(self, **memory: str) -> None:
+        """Stop the stack and start it with other heaps."""
+        self._stack.lake("down")
+        self._stack.write_settings(memory=memory)
+        self._stack.lake("up")
+
     def send(self, name: str, rows: list[str]) -> None:
         """Put a small delivery of made-up subjects into the inbox: ``name,code,date,address`` lines under their header."""
         text = "企业名称,统一社会信用代码,注册日期,注册地址\n" + "".join(f"{row}\n" for row in rows)
@@ -58,8 +95,6 @@ class Published:
 
     def background_run(self) -> subprocess.Popen[str]:
         environment = {**os.environ, "LAKE_INSTANCE": self._stack.name}
-        from infra.settings import REPO
-
         return subprocess.Popen([str(REPO / "lake"), "run"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def programs(self, words: str) -> list[int]:

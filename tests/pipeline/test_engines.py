@@ -128,8 +128,8 @@ def test_postgresql_refuses_a_step_that_the_state_machine_lacks(published):
         release = ledger.execute("SELECT run_id FROM release LIMIT 1").fetchone()[0]
         with pytest.raises(psycopg.errors.RaiseException, match="can't go from released to open"):
             ledger.execute("UPDATE run SET state = 'open' WHERE run_id = %s", (release,))
-        with pytest.raises(psycopg.errors.RaiseException, match="can't go from loaded to landed"):
-            ledger.execute("UPDATE delivery SET state = 'landed' WHERE state = 'loaded'")
+        with pytest.raises(psycopg.errors.RaiseException, match="can't go from loaded to refused"):
+            ledger.execute("UPDATE delivery SET state = 'refused' WHERE state = 'loaded'")
         with pytest.raises(psycopg.errors.CheckViolation):
             ledger.execute(
                 "INSERT INTO run_delivery SELECT run_id, delivery_id, arrived + 1, applied, superseded, duplicate, quarantined FROM run_delivery LIMIT 1"

@@ -223,3 +223,86 @@ def test_where_the_kernel_doesn_t_tell_a_file_that_grows_is_left_alone(tmp_path,
 def test_a_hostile_file_name_is_shown_as_plain_text(name, shown):
     assert land.shown_name(land.Path(name)) == shown
     shown.encode()
+
+
+class Inbox:
+    """An instance with nothing but a landing folder, and a ledger that only remembers."""
+
+    def __init__(self, state):
+        self.folder = lambda name: state.joinpath(name).mkdir(parents=True, exist_ok=True) or state / name
+        self.noted = {}
+        self.path = self.folder(f"landing/inbox/{FEED.name}")
+
+    def arrive(self, feed, digest, size, name, says):
+        self.noted[digest] = Delivery(f"D{digest[:8]}", feed, name, "arrived", None, None, "2026-11-25", None, says.business_date, 0, False)
+        self.digest = digest
+        return self.noted[digest], True
+
+    def deliveries(self, *_):
+        return []
+
+    def namesake(self, *_):
+        return None
+
+    def sha256(self, _):
+        return self.digest
+
+    def delivery(self, _):
+        return self.noted[self.digest]
+
+    def refuse(self, _, reason):
+        self.noted[self.digest] = replace(self.noted[self.digest], state="refused", reason=reason)
+
+    def landed(self, _, path, rows):
+        self.noted[self.digest] = replace(self.noted[self.digest], state="landed", row_count=rows)
+
+    def land(self):
+        return [x.delivery for x in land.land_waiting(self, self, FEED)]
+
+
+@pytest.fixture
+def box(tmp_path):
+    return Inbox(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        ('{"rows": 1}', None),
+        ('{"rows": 2}', "文件里有 1 条记录，说明文件里写的是 2 条"),
+        ('{"sha256": "%s"}' % ("0" * 64), "SHA-256 摘要与说明文件里的不同"),
+    ],
+)
+def test_what_the_sender_counted_is_compared(box, manifest, says):
+    (box.path / "x.csv").write_text(f"{HEADER}\n{ROW}\n")
+    (box.path / "x.csv.manifest.json").write_text(manifest)
+    (delivery,) = box.land()
+    assert (delivery.state, says is None or says in delivery.reason) == ("refused" if says else "landed", True)
+    assert list(box.path.iterdir()) == []
+
+
+def test_what_is_no_file_of_its_own_is_not_taken(box, tmp_path, capsys):
+    secret = tmp_path / "secret"
+    secret.write_text(f"{HEADER}\n{ROW}\n")
+    (box.path / "link.csv").symlink_to(secret)
+    (box.path / "folder").mkdir()
+    with (box.path / "growing.csv").open("w") as writer:
+        writer.write(HEADER)
+        writer.flush()
+        assert box.land() == []
+    said = capsys.readouterr().out
+    assert "link.csv: 是链接或文件夹，不收" in said
+    assert "folder: 是链接或文件夹，不收" in said
+    assert "growing.csv: 还在写入" in said
+
+
+def test_only_a_header_is_refused(box):
+    (box.path / "x.csv").write_text(f"{HEADER}\n")
+    (delivery,) = box.land()
+    assert "文件只有表头，没有记录" in delivery.reason
+
+
+def test_a_hostile_name_lands_like_any_other(box):
+    (box.path / "a\nb;$(id)\udcff.csv").write_text(f"{HEADER}\n{ROW}\n")
+    (delivery,) = box.land()
+    assert (delivery.state, delivery.file_name) == ("landed", "a\\nb;$(id)\\xff.csv")
