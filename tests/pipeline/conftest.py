@@ -55,6 +55,12 @@ class Published:
         """One step of a run, without Airflow; ``injury`` is Python that damages the program first."""
         return self._stack.python(STEP, name, injury, check=check)
 
+    def publish(self, injury: str = "") -> str:
+        """All steps of a run, without Airflow; ``injury`` to the first. Returns the release that readers then see."""
+        for name in ("ingest", "silver", "gold", "publish"):
+            self.step(name, injury if name == "ingest" else "")
+        return str(self._stack.ask("analyst", "SELECT max(release_id) FROM lake.ops.releases")[0][0])
+
     @contextmanager
     def slow_step(self, name: str, injury: str = "") -> Iterator[SimpleNamespace]:
         """A step in the background; gives its ``process`` and the path of its ``log``. It is ended at the end of the block."""

@@ -65,6 +65,7 @@ def task_log(published: Any, step: str) -> str:
     return files[-1].read_text(errors="replace") if files else ""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(published, eventually):
     """Copy A comes in two batches in a drawn order, B at once and twice, C at once while Spark and three programs are killed."""

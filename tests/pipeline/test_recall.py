@@ -11,12 +11,6 @@ from worlds import World, account, business, send
 FORGETS = "from spark_jobs.ingest import land; all_of = land.records; land.records = lambda *a: (r for r in all_of(*a) if r[0] != 1)"
 
 
-def publish(published: Any, injury: str = "") -> str:
-    for step in ("ingest", "silver", "gold", "publish"):
-        published.step(step, injury if step == "ingest" else "")
-    return str(published.ask("analyst", "SELECT max(release_id) FROM lake.ops.releases")[0][0])
-
-
 def identities(published: Any, tag: str) -> dict[str, str]:
     sql = f"SELECT file_name, delivery_id FROM lake.ops.deliveries WHERE file_name LIKE 'world-{tag}-%'"
     return dict(map(tuple, published.ask("steward", sql)))
@@ -48,7 +42,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
     for n, file in enumerate(part):
         if n not in strays:
             send(published, file)
-    first = publish(published, FORGETS)
+    first = published.publish(FORGETS)
     broken = business(published, a)
 
     # The reader is mended; what it left out comes back by reading the kept bytes again. Two deliveries are withdrawn in the same run.
@@ -69,7 +63,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
         for n in strays:
             ledger.execute("UPDATE delivery SET state = 'withdrawn', reason = 'test' WHERE delivery_id = %s", (ids[whole[n][0]],))
     send(published, whole[strays[0]])  # the same bytes again don't bring it back
-    publish(published)
+    published.publish()
     assert business(published, a) == business(published, b), f"seed {seed}"
     marts_follow(published)
     counted = account(published, a)
@@ -84,7 +78,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
     assert (said.returncode, "没有写原因" in said.stderr) == (1, True)
     with published.ledger() as ledger:
         ledger.execute("UPDATE delivery SET state = 'landed', reason = NULL WHERE delivery_id = %s", (ids[whole[strays[1]][0]],))
-    assert publish(published) > first
+    assert published.publish() > first
     assert business(published, a) == everything, f"seed {seed}"
     marts_follow(published)
     with published.ledger() as ledger:
@@ -96,7 +90,7 @@ def test_a_replay_that_can_t_be_read_any_more_changes_nothing(published):
     tag = f"P{random.SystemRandom().randrange(10**5):05}"
     (file, *_) = World(int(tag[1:])).files(tag)
     send(published, file)
-    publish(published)
+    published.publish()
     before, counted = business(published, tag), account(published, tag)
     identity = identities(published, tag)[file[0]]
     with published.ledger() as ledger:
@@ -115,7 +109,7 @@ def test_a_delivery_with_too_many_bad_rows_is_held_back_alone_until_somebody_dec
     bad = [row.replace("2019-03-0", "日期不明") for row in good]
     published.send(f"many-{tag}.csv", [*good[:36], *bad[36:]])
     published.send(f"few-{tag}.csv", [*(r.replace("测试", "测试另") for r in good[:57]), *(r.replace("测试", "测试另") for r in bad[57:])])
-    publish(published)
+    published.publish()
     sql = f"SELECT file_name, status, delivery_id, refusal, applied, quarantined FROM lake.ops.deliveries WHERE file_name LIKE '%-{tag}.csv'"
     few, many = sorted(published.ask("steward", sql))
     assert few[1:2] + few[4:] == ["loaded", 57, 3]

@@ -1,16 +1,14 @@
 """The same rows in every format give the same records; what is broken is refused with what to do."""
 
-import codecs
 import csv
 import gzip
 import io
 import json
 import zipfile
-from xml.sax.saxutils import escape
 
 import openpyxl
 import pytest
-import xlwt
+from forms import FORMS, records, text, xlsx, zipped
 
 from catalog.contract import load_contracts
 from infra.settings import REPO
@@ -38,90 +36,12 @@ def read(content: bytes, tmp_path):
     return records, seen
 
 
-def text(rows, delimiter=",", ending="\n"):
-    out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator=ending).writerows(rows)
-    return out.getvalue()
-
-
-def xlsx(rows, sheet="Sheet1", more=()):
-    book = openpyxl.Workbook()
-    book.active.title = sheet
-    for row in rows:
-        book.active.append(row)
-    for name, content in more:
-        other = book.create_sheet(name)
-        for row in content:
-            other.append(row)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
-def xls(rows):
-    book = xlwt.Workbook(encoding="utf-8")
-    sheet = book.add_sheet("表1")
-    for r, row in enumerate(rows):
-        for c, cell in enumerate(row):
-            sheet.write(r, c, cell)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
-def spreadsheetml(rows):
-    body = "".join("<Row>" + "".join(f'<Cell><Data ss:Type="String">{escape(c)}</Data></Cell>' for c in row) + "</Row>" for row in rows)
-    namespace = "urn:schemas-microsoft-com:office:spreadsheet"
-    return f'<?xml version="1.0"?><Workbook xmlns="{namespace}" xmlns:ss="{namespace}"><Worksheet ss:Name="表1"><Table>{body}</Table></Worksheet></Workbook>'.encode()
-
-
-def xml(rows):
-    body = "".join("<row>" + "".join(f"<{h}>{escape(c)}</{h}>" for h, c in zip(HEADER, row, strict=True)) + "</row>" for row in rows)
-    return f'<?xml version="1.0" encoding="UTF-8"?><data>{body}</data>'.encode()
-
-
-def records(rows):
-    return [dict(zip(HEADER, row, strict=True)) for row in rows]
-
-
-def zipped(content, name="data.csv"):
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    return out.getvalue()
-
-
-FORMS = {
-    "csv": lambda rows: text([HEADER, *rows]).encode(),
-    "csv with a mark": lambda rows: codecs.BOM_UTF8 + text([HEADER, *rows], ending="\r\n").encode(),
-    "csv in GB18030": lambda rows: text([HEADER, *rows]).encode("gb18030"),
-    "csv in UTF-16": lambda rows: text([HEADER, *rows]).encode("utf-16"),
-    "csv in UTF-16 without a mark": lambda rows: text([HEADER, *rows]).encode("utf-16-le"),
-    "csv in UTF-16, other end first": lambda rows: codecs.BOM_UTF16_BE + text([HEADER, *rows]).encode("utf-16-be"),
-    "tsv": lambda rows: text([HEADER, *rows], "\t").encode(),
-    "semicolons": lambda rows: text([HEADER, *rows], ";").encode(),
-    "xlsx": lambda rows: xlsx([HEADER, *rows]),
-    "xls": lambda rows: xls([HEADER, *rows]),
-    "SpreadsheetML": lambda rows: spreadsheetml([HEADER, *rows]),
-    "JSON array": lambda rows: json.dumps(records(rows), ensure_ascii=False).encode(),
-    "JSON array, escaped": lambda rows: json.dumps(records(rows), indent=2).encode(),
-    "JSON wrapped": lambda rows: json.dumps({"code": 0, "data": {"total": 5, "rows": records(rows)}}, ensure_ascii=False).encode(),
-    "JSON wrapped, in lines": lambda rows: json.dumps({"code": 0, "rows": records(rows)}, ensure_ascii=False, indent=1).encode(),
-    "JSON lines": lambda rows: "\n".join(json.dumps(r, ensure_ascii=False) for r in records(rows)).encode(),
-    "JSON lines in GB18030": lambda rows: "\r\n".join(json.dumps(r, ensure_ascii=False) for r in records(rows)).encode("gb18030"),
-    "XML": xml,
-    "gzip of csv": lambda rows: gzip.compress(text([HEADER, *rows]).encode()),
-    "zip of csv": lambda rows: zipped(text([HEADER, *rows])),
-    "zip of xlsx": lambda rows: zipped(xlsx([HEADER, *rows]), "表.xlsx"),
-}
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_every_format_gives_the_same_records(form, tmp_path):
-    expected, _ = read(FORMS["csv"](ROWS), tmp_path)
+    expected, _ = read(FORMS["csv"](HEADER, ROWS), tmp_path)
     assert len(expected) == len(ROWS)
     assert [list(v.values()) for v, _ in expected] == ROWS
-    got, (table,) = read(FORMS[form](ROWS), tmp_path)
+    got, (table,) = read(FORMS[form](HEADER, ROWS), tmp_path)
     stripped = [({k: v.strip() for k, v in values.items()}, raw) for values, raw in expected]
     assert [({k: v.strip() for k, v in values.items()}, raw) for values, raw in got] == stripped
     assert table.confidence == 1.0
@@ -163,21 +83,21 @@ def zipped_as(name, content):
 BAD = {
     "empty": (b"", "0 字节"),
     "cut inside a character": (text([HEADER, *ROWS[:9]]).encode()[: len(text([HEADER, ROWS[0]]).encode()) + 1], "在一个字的中间断了"),
-    "truncated gzip": (gzip.compress(FORMS["csv"](ROWS))[:-900], "gzip 文件不完整"),
+    "truncated gzip": (gzip.compress(FORMS["csv"](HEADER, ROWS))[:-900], "gzip 文件不完整"),
     "truncated zip": (zipped(text([HEADER, *ROWS]))[:-60], "压缩包不完整"),
     "truncated xlsx": (xlsx([HEADER, *ROWS])[:-60], "不完整"),
     "two members": (None, "只有一个文件，实际有 2 个"),
     "packed twice": (gzip.compress(gzip.compress(b"x")), "还是压缩包"),
     "a bomb": (gzip.compress(bytes(64 * 2**20), 9), "压缩炸弹"),
-    "NUL": (FORMS["csv"](ROWS[:3]).replace(b"1", b"\x00", 1), "空字节"),
-    "replacement": (FORMS["csv"](ROWS[:3]).replace("广".encode(), "\ufffd".encode(), 1), "替换字符"),
+    "NUL": (FORMS["csv"](HEADER, ROWS[:3]).replace(b"1", b"\x00", 1), "空字节"),
+    "replacement": (FORMS["csv"](HEADER, ROWS[:3]).replace("广".encode(), "\ufffd".encode(), 1), "替换字符"),
     "no text": (bytes(range(128, 256)) * 40, "既不是 UTF-8"),
     "PDF": (b"%PDF-1.7 ...", "PDF"),
     "HTML": (b"<html><table><tr><td>1</td></tr></table></html>", "网页表格"),
-    "cut JSON": (FORMS["JSON array, escaped"](ROWS)[:-30], "JSON 不完整"),
-    "cut XML": (FORMS["XML"](ROWS).rsplit(b"<row>", 1)[0], "XML 不完整"),
+    "cut JSON": (FORMS["JSON array, escaped"](HEADER, ROWS)[:-30], "JSON 不完整"),
+    "cut XML": (FORMS["XML"](HEADER, ROWS).rsplit(b"<row>", 1)[0], "XML 不完整"),
     "XML entities": (b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><r><row><a>&x;</a></row></r>', "DOCTYPE"),
-    "two arrays": (json.dumps({"a": records(ROWS[:2]), "b": records(ROWS[:2])}).encode(), "实际有 2 个"),
+    "two arrays": (json.dumps({"a": records(HEADER, ROWS[:2]), "b": records(HEADER, ROWS[:2])}).encode(), "实际有 2 个"),
     "unknown column": (text([[*HEADER[:-1], "秘密"], *ROWS[:2]]).encode(), "不认识的列：秘密"),
     "column twice": (text([[*HEADER, HEADER[0]], *[[*r, ""] for r in ROWS[:2]]]).encode(), "重复的列"),
     "missing column": (text([HEADER[1:], *[r[1:] for r in ROWS[:2]]]).encode(), "缺少的列"),
@@ -207,7 +127,7 @@ def test_what_is_broken_is_refused_with_what_to_do(case, tmp_path):
 def test_a_hostile_path_in_an_archive_is_a_name_and_nothing_more(tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
-    got, _ = read(zipped_as("../../escaped.csv", FORMS["csv"](ROWS)), inside)
+    got, _ = read(zipped_as("../../escaped.csv", FORMS["csv"](HEADER, ROWS)), inside)
     assert len(got) == len(ROWS)
     assert [p.name for p in tmp_path.iterdir()] == ["inside"]
 
@@ -220,7 +140,7 @@ def test_positions_in_messages_are_those_of_the_file(tmp_path, monkeypatch):
 
 
 def test_a_bad_record_harms_no_other(tmp_path):
-    lines = FORMS["JSON lines"](ROWS[:5]).decode().split("\n")
+    lines = FORMS["JSON lines"](HEADER, ROWS[:5]).decode().split("\n")
     lines[2] = lines[2][:20]
     got, _ = read("\n".join(lines).encode(), tmp_path)
     assert [v is None for v, _ in got] == [False, False, True, False, False]
