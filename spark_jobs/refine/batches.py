@@ -20,7 +20,7 @@ _TYPES: dict[str, pa.DataType] = {
     "capital_rate": pa.decimal128(14, 6),
     "capital_rate_year": pa.int32(),
     "scope_truncated": pa.bool_(),
-    "quality_marks": pa.list_(pa.string()),
+    **dict.fromkeys(("corrections", "crosswalks", "ended", "unmapped", "quality_marks"), pa.list_(pa.string())),
     "reasons": pa.list_(pa.string()),
 }
 _PASSED_ON: dict[str, pa.DataType] = {
@@ -32,7 +32,9 @@ _PASSED_ON: dict[str, pa.DataType] = {
     "simulated": pa.bool_(),
 }
 OUTPUT_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in OUTPUTS] + list(_PASSED_ON.items()))
-_EMPTY: dict[str, object] = dict.fromkeys(OUTPUTS) | {"quality_marks": [], "reasons": [UNSPLITTABLE]}
+_EMPTY: dict[str, object] = {name: [] if name in _TYPES and pa.types.is_list(_TYPES[name]) else None for name in OUTPUTS} | {
+    "reasons": [UNSPLITTABLE]
+}
 
 
 def spark_ddl(schema: pa.Schema = OUTPUT_SCHEMA) -> str:
@@ -72,7 +74,7 @@ def _refined(batch: pa.RecordBatch) -> pa.RecordBatch:
             day = days.get(arrived_at)
             if day is None:
                 day = days[arrived_at] = (arrived_at if arrived_at.tzinfo else arrived_at.replace(tzinfo=dt.UTC)).astimezone(CHINA).date()
-            record = refine(dict(zip(inputs, values, strict=True)), day)
+            record = refine(dict(zip(inputs, values, strict=True)), day, business_date)
         else:
             record = _EMPTY
         for name, held in output.items():

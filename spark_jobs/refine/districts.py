@@ -19,6 +19,7 @@ UNASSIGNED = "未分配"
 _ROAD = "(?![东西南北中]?(?:路|大道|大街|公路))"  # 番禺大道 and 花都北路 are roads, not places in 番禺 and 花都
 _BLANKS = re.compile(r"[\s\u3000]+")
 _REGION_ENDS = "省市区县旗盟州"
+_PROVINCE_ENDS = re.compile(r"(?:省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区)$")
 
 
 class District(NamedTuple):
@@ -176,9 +177,20 @@ def _begins_elsewhere(text: str, names: _Names) -> bool:
 
 @cache
 def _provinces() -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (re.sub(r"(?:省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区)$", "", a.name), a.name) for a in areas() if not a.parent and a.end is None
-    )
+    return tuple((_PROVINCE_ENDS.sub("", a.name), a.name) for a in areas() if not a.parent and a.end is None)
+
+
+@cache
+def province_names() -> frozenset[str]:
+    """Names of provinces since 1981, with and without 省, 市, 自治区."""
+    return frozenset(name for a in areas() if not a.parent for name in (a.name, _PROVINCE_ENDS.sub("", a.name)))
+
+
+@cache
+def region_names() -> frozenset[str]:
+    """Names of the divisions below the province since 1981, with and without their suffix; the provinces that are cities too."""
+    below = (a.name for a in areas() if a.code.endswith("00") and a.parent)
+    return province_names() | {text for name in below for text in (name, re.sub(r"(?:市|地区|盟)$", "", name))}
 
 
 def authority_district(text: str | None, city: str = CITY) -> tuple[str, str] | None:

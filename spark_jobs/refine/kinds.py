@@ -1,35 +1,22 @@
 """The kind of a subject: its type text and code, its category, and the ownership that the text states.
 
-The list of types is the public list of 4-digit codes (catalog/codes/enterprise_types.csv). A type text that is not known is kept as it
-is, has no code and counts as unknown; it never falls into "other".
+The list of types is the public list of 4-digit codes (catalog/codes/enterprise_types.csv); what the register writes beside its names is in
+catalog/crosswalks/enterprise_types.csv, with dates. A type text that is not known is kept as it is, has no code and counts as unknown; it
+never falls into "other".
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from spark_jobs.refine import codes
+from spark_jobs.refine.mappings import CROSSWALKS, Grouped, read_crosswalk, standing
 from spark_jobs.refine.text import stated
 
-# What the register writes beside the names of the list. The code only where one code can be meant: 有限责任公司 is 1100, 5100 or 6100.
-_SPOKEN = {
-    "个体户": "9500",
-    "普通合伙": "4531",
-    "特殊普通合伙": "4532",
-    "有限合伙": "4533",
-    "外国(地区)企业常驻代表机构": "7200",
-    "集体分支机构(非法人)": "4320",
-    "国有企业": None,
-    "内资企业法人": None,
-    "有限责任公司港澳台": None,
-    "有限责任公司国有企业": None,
-    "有限责任公司外商投资企业": None,
-    "有限责任公司分公司": None,
-    "个体": "9500",
-}
 _BRANCH_TYPE = re.compile(r"分支机构|分公司|办事机构|办事处|分厂|分店|法人营业|单位营业|经营单位")  # all without legal personality
 _OFFICE_TYPE = re.compile(r"常驻代表机构|代表处")
 # 外商投资企业投资 in 112x: a domestic company whose owner is a foreign-invested enterprise; the text says nothing of foreign capital.
@@ -56,7 +43,7 @@ _TRAILING_BRACKETS = re.compile(r"[（(][^（()）]*[）)]$")
 
 
 class TypeKind(NamedTuple):
-    """What the type text alone says. `known`: it is in the list or among the spoken forms; `category` is None if it says none."""
+    """What the type text alone says. `known`: it is in the list or in the crosswalk; `category` is None if it says none."""
 
     text: str | None
     known: bool
@@ -65,6 +52,7 @@ class TypeKind(NamedTuple):
     ownership: str
 
 
+_LONGEST = 100  # characters
 NO_TYPE = TypeKind(None, False, None, None, "unknown")
 
 
@@ -81,25 +69,41 @@ def _types() -> dict[str, str | None]:
     for row in codes.rows("enterprise_types"):
         key = _key(row["name"])
         found[key] = None if key in found and found[key] != row["code"] else row["code"]
-    return found | _SPOKEN
+    return found
 
 
-def read_type(text: str | None) -> TypeKind:
-    """What a delivered type text says."""
-    return NO_TYPE if text is None else _read(text) if len(text) <= 100 else TypeKind(stated(text), False, None, None, "unknown")
+@cache
+def crosswalk() -> Grouped:
+    """The crosswalk beside the list of types, by key. Raises MappingError."""
+    return read_crosswalk(CROSSWALKS / "enterprise_types.csv", {row["code"] for row in codes.rows("enterprise_types")}, _key)
+
+
+def read_type(text: str | None, on: dt.date | None = None) -> TypeKind:
+    """What a type text says in a delivery of the day `on`; without a day, by the rows of the crosswalk that are open-ended."""
+    if text is not None and len(text) > _LONGEST:  # no type is that long; and a cache shall not keep it
+        return TypeKind(stated(text), False, None, None, "unknown")
+    return _read(text, on)[0] if text is not None else NO_TYPE
+
+
+def crosswalk_used(text: str | None, on: dt.date | None) -> tuple[str | None, str | None]:
+    """(id of the crosswalk's row that `read_type` goes by, else id of the row for this text that had ended by then)."""
+    return _read(text, on)[1:] if text is not None and len(text) <= _LONGEST else (None, None)
 
 
 @lru_cache(maxsize=4096)
-def _read(raw: str) -> TypeKind:
+def _read(raw: str, on: dt.date | None) -> tuple[TypeKind, str | None, str | None]:
     text = stated(raw)
     if text is None:
-        return NO_TYPE
+        return NO_TYPE, None, None
     key = _key(text)
-    if key not in _types():
-        return TypeKind(text, False, None, None, "unknown")
+    row, ended = standing(crosswalk().get(key, ()), on)
+    used, late = row.mapping_id if row is not None else None, ended.mapping_id if ended is not None else None
+    if row is None and key not in _types():
+        return TypeKind(text, False, None, None, "unknown"), used, late
     said = _FOREIGN_OWNER.sub("", key)
     ownership = next((group for group, pattern in _GROUPS if pattern.search(said)), "unknown")
-    return TypeKind(text, True, _types()[key], _category_of_type(key), ownership)
+    code = row.target_code if row is not None else _types()[key]
+    return TypeKind(text, True, code, _category_of_type(key), ownership), used, late
 
 
 def _category_of_type(key: str) -> str | None:

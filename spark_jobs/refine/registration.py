@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from spark_jobs.refine import rules
+from spark_jobs.refine import corrections, rules, unmapped
 from spark_jobs.refine.capital import parse_capital
 from spark_jobs.refine.dates import parse_date
 from spark_jobs.refine.districts import authority_district, locate
 from spark_jobs.refine.identifiers import identify
 from spark_jobs.refine.industry import industry_section
-from spark_jobs.refine.kinds import category, read_type
+from spark_jobs.refine.kinds import category, crosswalk_used, read_type
 from spark_jobs.refine.text import clean_name, clean_scope, name_key, stated
 
 # Delivered columns (all text) that are read; one that a delivery lacks counts as empty.
@@ -32,23 +32,30 @@ BUSINESS = (
     "registered_address", "district_code", "district_name", "district_confidence", "district_reason", "business_scope", "scope_truncated",
     "province_name", "region_name",
 )  # fmt: skip
-OUTPUTS = (*BUSINESS, "quality_marks", "reasons", "content_hash")
+# What is no content: `corrections` (a record that was corrected and one that was delivered right say the same), `crosswalks` and `ended`
+# (ids that were used, or would have been before they ended), `unmapped` (unmapped.of_record).
+OUTPUTS = (*BUSINESS, "corrections", "crosswalks", "ended", "unmapped", "quality_marks", "reasons", "content_hash")
+FEED = "registration_subjects"
 
 
-def refine(values: Mapping[str, str | None], arrived_on: dt.date) -> dict[str, object]:
+def refine(values: Mapping[str, str | None], arrived_on: dt.date, business_date: dt.date | None = None) -> dict[str, object]:
     """The record that the delivered texts state, and the rules it fails.
 
-    `values`: delivered text by bronze column (INPUTS). `arrived_on`: day of arrival, Asia/Shanghai. Keys of the result: OUTPUTS; money in
+    `values`: delivered text by bronze column (INPUTS). `arrived_on`: day of arrival, Asia/Shanghai. `business_date`: that of the delivery;
+    corrections and crosswalks are taken as they stood on it, else on the day of arrival. Keys of the result: OUTPUTS; money in
     yuan (registered_capital) or whole units of the currency (capital_amount); `quality_marks` and `reasons` are sorted rule ids. A record
-    with reasons is quarantined. Never raises for any text.
+    with reasons is quarantined. Never raises for any text. Raises MappingError where a file of corrections or crosswalks is not in order.
     """
+    delivered_on = business_date if business_date is not None else arrived_on
+    values, corrected, ended = corrections.correct(values, corrections.of_feed(FEED, INPUTS), delivered_on)
     scope, truncated = clean_scope(values.get("business_scope"))
     said = {column: stated(values.get(column)) for column in _SHORT}
     said["business_scope"] = scope
     name = clean_name(said["subject_name"])
     identifier = identify(said["credit_code"])
     date = parse_date(said["registration_date"])
-    kind = read_type(said["enterprise_type"])
+    kind = read_type(said["enterprise_type"], delivered_on)
+    crosswalk, ended_row = crosswalk_used(said["enterprise_type"], delivered_on)
     code = identifier.value if identifier.kind == "uscc" else None
     subject_category, basis = category(kind, name, code, identifier.check)
     capital = parse_capital(said["registered_capital_text"], date.year if date is not None else None)
@@ -95,7 +102,16 @@ def refine(values: Mapping[str, str | None], arrived_on: dt.date) -> dict[str, o
         "region_name": said["region_name"],
     }
     reasons, marks = rules.router().route(rules.Row(values, said, record, identifier, kind, capital, arrived_on))
-    return record | {"quality_marks": marks, "reasons": reasons, "content_hash": content_hash(record)}
+    return record | {
+        "corrections": corrected,
+        "crosswalks": [crosswalk] if crosswalk is not None else [],
+        "ended": [*ended, *([ended_row] if ended_row is not None else [])],
+        # Of a record that is set aside nothing is listed: where columns have slipped, a person's name may stand in place of a code.
+        "unmapped": [] if reasons else unmapped.of_record(record, said["industry_name"], kind, capital),
+        "quality_marks": marks,
+        "reasons": reasons,
+        "content_hash": content_hash(record),
+    }
 
 
 def content_hash(record: Mapping[str, object]) -> str:

@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from catalog.contract import Contract, Rule, load_contracts
-from spark_jobs.refine import capital, codes, identifiers, kinds
+from spark_jobs.refine import capital, identifiers, kinds
 from spark_jobs.refine.dates import parse_date
+from spark_jobs.refine.districts import province_names
 from spark_jobs.refine.text import ANNOTATION, stated, tidy, unreadable
 
 FEED = "bronze.registration_subjects"
@@ -75,18 +76,12 @@ def name_clean(row: Row) -> bool:
     return not (raw[-1] in "。．.,，;；、:：*" or unreadable(row.delivered["subject_name"]) or ANNOTATION.search(raw))
 
 
-@cache
-def _provinces() -> frozenset[str]:
-    names = {r["name"] for r in codes.rows("gbt2260_areas") if not r["parent_code"]}
-    return frozenset(names | {re.sub(r"(?:省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区)$", "", name) for name in names})
-
-
 @check
 def columns_aligned(row: Row) -> bool:
     """Fewer than two columns hold what belongs into another: then the sender's columns have slipped, and none can be trusted."""
     record = row.record
     slipped = 0
-    if record["province_name"] is not None and record["province_name"] not in _provinces():
+    if record["province_name"] is not None and record["province_name"] not in province_names():
         slipped += 1
     if row.capital.status == "unparsed" and not _AMOUNT.search(record["registered_capital_text"] or ""):
         slipped += 1
