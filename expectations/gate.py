@@ -29,6 +29,7 @@ from infra.services.base import Context
 QUICK = {"result_format": "BOOLEAN_ONLY"}
 COUNTS = {"result_format": "BASIC", "partial_unexpected_count": 0}
 FEED, FACTS, KEYS, ARCHIVE = "bronze.registration_subjects", "silver.subject_registration", "silver.subject_key", "gold.archive_subject"
+USES, STATUS, UNMAPPED = "silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"
 MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"
 
 
@@ -73,7 +74,10 @@ def judge_silver(
     at = {c.table_name: c for c in candidates}
     rows = {name: _at(spark, c) for name, c in at.items()}
     facts, keys, quarantine = (table_name(c) for c in (contracts[FACTS], contracts[KEYS], quarantine_of(contracts[FEED])))
+    uses, status, unmapped = (table_name(contracts[i]) for i in (USES, STATUS, UNMAPPED))
     applied = rows[facts].where("fact_outcome = 'applied'")
+    corrected = rows[facts].agg(F.sum(F.size("corrections"))).collect()[0][0] or 0
+    unknown_types = rows[facts].where("array_contains(quality_marks, 'enterprise_type_known')").count()
     # What a table is by itself was judged when its version was new.
     new = {name for name, c in at.items() if name not in parent or parent[name].version != c.version}
     questions = [Question(c.id, at[table_name(c)], rows[table_name(c)], suites.from_contract(c)) for c in contracts.values() if table_name(c) in new]
@@ -112,6 +116,24 @@ def judge_silver(
             at[keys],
             rows[keys].where("is_anchor").groupBy("subject_id").count().where("count > 1"),
             suites.row_count("subject_single_anchor", 0, "一个主体只能有一个主键"),
+        ),
+        Question(
+            "corrections",
+            at[uses],
+            rows[uses].where("mapping_kind = 'correction' AND applied_rows > 0"),
+            suites.conservation("applied_rows", corrected, "更正的使用次数应等于事实上记载的更正数"),
+        ),
+        Question(
+            "mappings",
+            at[uses],
+            _missing(rows[uses], rows[status], ["mapping_id"]),
+            suites.row_count("mapping_has_status", 0, "用到的更正和对照都应在使用情况清单中"),
+        ),
+        Question(
+            "unknown types",
+            at[unmapped],
+            rows[unmapped].where("source_column = 'enterprise_type'"),
+            suites.conservation("unmapped_rows", unknown_types, "清单中未识别的企业类型应等于带有该质量标记的事实数"),
         ),
     ]
     if facts in baseline:

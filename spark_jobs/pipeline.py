@@ -31,13 +31,13 @@ from infra.ledger import Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
 from infra.settings import REPO
-from spark_jobs import dbt_runs, delta, publish, references, session, silver
+from spark_jobs import dbt_runs, delta, mapping_use, publish, references, session, silver
 from spark_jobs.ingest import land, load
 from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
-SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/references.py", "catalog/codes", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
 
 
@@ -103,6 +103,7 @@ def silver_step(lake: Lake) -> int:
     """Open a run, bring silver to the current release, add what it lacks, judge it."""
     from expectations import gate  # slow to import, so only here
 
+    mapping_use.check_files()
     with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
         ledger, spark = writer.ledger, writer.spark
         current, code = ledger.base_release(), build_id(*SILVER_CODE)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from catalog.contract import Contract
 from catalog.derive import physical_columns, quarantine_of, table_name
 from infra.ledger import Account, Delivery, Finding, Run
+from spark_jobs import mapping_use
 from spark_jobs.history import outcomes
 from spark_jobs.identity.keys import KEY, assign_subjects, key_id_sql, with_key
 from spark_jobs.refine.batches import UNSPLITTABLE, refine_batches, spark_ddl
@@ -55,6 +56,7 @@ def build(
     placed = writer.stage(outcomes(assigned), "placed")
     _write_facts(writer, facts, new, touched, placed, left, run)
     _write_keys(writer, contracts, assigned, left, run)
+    mapping_use.record(writer, contracts, run, deliveries, new)
     return deliveries, _accounts(writer, contracts, deliveries), _findings(feed, refined)
 
 
@@ -81,7 +83,7 @@ def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], iden
     stored = with_key(writer.spark.table(table_name(contracts[FACTS]))).where(F.col("delivery_id").isin(identities))
     left = writer.stage(stored.select(*KEY, "subject_id", "registration_date").distinct(), "taken_out")
     chosen = ", ".join(f"'{i}'" for i in identities)
-    for contract in (contracts[FACTS], quarantine_of(contracts[FEED])):
+    for contract in (contracts[FACTS], quarantine_of(contracts[FEED]), contracts[mapping_use.USES], contracts[mapping_use.UNMAPPED]):
         writer.change(f"DELETE FROM {table_name(contract)} WHERE delivery_id IN ({chosen})", table_name(contract), "withdraw", run.run_id)  # noqa: S608 - ids are ours
     return left
 

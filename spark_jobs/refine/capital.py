@@ -21,8 +21,8 @@ _CENT, _MICRO = Decimal("0.01"), Decimal("0.000001")
 _NUMBER = re.compile(r"(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,18}(?:\.[0-9]+)?|\.[0-9]+)")
 _CHINESE_NUMBER = re.compile("(?P<number>[零〇一二两三四五六七八九壹贰叁肆伍陆柒捌玖十百千万亿拾佰仟]+)(?=[元圆整美港日欧英人]|$)")
 _BRACKETS = re.compile(r"[()\[\]【】〔〕]")
-_AROUND_CURRENCY = re.compile(r"^[十百千万亿]+|[元圆整正]+$")
-_WORD = re.compile("[\u3400-\u9fffA-Z]{1,10}")
+_AROUND_CURRENCY = re.compile(r"^[十百千万亿元圆]+|[整正]$")
+_WORD = re.compile("[\u3400-\u9fffA-Z]{2,10}")
 _UNIT = {"": 1, "千": 10**3, "万": 10**4, "十万": 10**5, "百万": 10**6, "千万": 10**7, "亿": 10**8, "十亿": 10**9, "百亿": 10**10}
 _DIGITS = {c: i for i, group in enumerate(("零〇", "一壹", "二贰两", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for c in group}
 _TENS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
@@ -112,7 +112,7 @@ def _compact(text: str) -> str:
 
 
 def unknown_currency(text: str | None) -> str | None:
-    """The word at the place of a currency that the list does not know (100万越南盾 → 越南盾) in a text that is `unparsed`; else None."""
+    """The word at the place of a currency that the list does not know (100万火星币 → 火星币) in a text that is `unparsed`; else None."""
     said = stated(text) if text is not None and len(text) <= 200 else None
     found = _NUMBER.search(compact := _compact(said)) if said is not None else None
     if found is None:

@@ -24,11 +24,15 @@ def prepare(corrections: Iterable[Correction]) -> Prepared:
     return found
 
 
+def listed(feed: str, columns: Collection[str]) -> tuple[Correction, ...]:
+    """The corrections of ``catalog/corrections/<feed>.csv``; `columns` are those that the feed delivers. Raises MappingError, OSError."""
+    return read_corrections(CORRECTIONS / f"{feed}.csv", columns)
+
+
 @cache
 def of_feed(feed: str, columns: Collection[str]) -> Prepared:
-    """The corrections of ``catalog/corrections/<feed>.csv``, none where there is no file. Raises MappingError."""
-    path = CORRECTIONS / f"{feed}.csv"
-    return prepare(read_corrections(path, columns)) if path.exists() else {}
+    """`listed`, ready to be looked up."""
+    return prepare(listed(feed, columns))
 
 
 def correct(values: Mapping[str, str | None], corrections: Prepared, on: dt.date) -> tuple[Mapping[str, str | None], list[str], list[str]]:

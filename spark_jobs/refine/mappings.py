@@ -134,6 +134,8 @@ def _sensible(file: _File, line: int, row: Correction) -> None:
     for name in ("column", "when_column"):
         if getattr(row, name) in NEVER:
             file.problem(line, name, f"{getattr(row, name)} 是个人姓名，不得写进本文件；请供数部门更正后重报")
+    if row.when_column in ADDRESSES:
+        file.problem(line, "when_column", "不能用地址指明记录；请用 credit_code 或 subject_name")
     if row.column in ADDRESSES and (row.when_column != "credit_code" or row.when_value.startswith("92")):
         file.problem(
             line, "when_column", "地址可能是个人住所：更正地址须以 credit_code 指明主体，且不得是个体工商户（92 开头）；请供数部门更正后重报"

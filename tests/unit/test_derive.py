@@ -293,6 +293,7 @@ GOLD = {"gold.archive_subject", "gold.mart_registrations_monthly", "gold.mart_su
 OPS = {"ops.deliveries", "ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
 FACTS = {"silver.subject_registration", "silver.subject_key"}
+MAPPINGS = {"silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"}
 
 
 @pytest.mark.parametrize(
@@ -300,8 +301,8 @@ FACTS = {"silver.subject_registration", "silver.subject_key"}
     [
         ("analyst", GOLD | OPS | CODES | FACTS),
         ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
-        ("steward", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
-        ("operator", GOLD | OPS | CODES | FACTS | {"bronze.registration_subjects", "silver.identity_review"}),
+        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | {"bronze.registration_subjects", "silver.identity_review"}),
+        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | {"bronze.registration_subjects", "silver.identity_review"}),
         ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review", "ops.deliveries"}),
         ("nobody", set()),
     ],
