@@ -118,7 +118,7 @@ def unknown_currency(text: str | None) -> str | None:
     if found is None:
         return None
     before, after = compact[: found.start()], compact[found.end() :]
-    word = before.rstrip("元:") + _AROUND_CURRENCY.sub("", after)
+    word = before.rstrip(":") + _AROUND_CURRENCY.sub("", after)
     return word if _WORD.fullmatch(word) and not any(name in word for name, _ in _currencies()) else None
 
 
