@@ -76,8 +76,8 @@ def judge_silver(
     facts, keys, quarantine = (table_name(c) for c in (contracts[FACTS], contracts[KEYS], quarantine_of(contracts[FEED])))
     uses, status, unmapped = (table_name(contracts[i]) for i in (USES, STATUS, UNMAPPED))
     applied = rows[facts].where("fact_outcome = 'applied'")
-    corrected = rows[facts].agg(F.sum(F.size("corrections"))).collect()[0][0] or 0
-    unknown_types = rows[facts].where("array_contains(quality_marks, 'enterprise_type_known')").count()
+    told = rows[facts].agg(F.sum(F.size("corrections")), F.expr("count_if(array_contains(quality_marks, 'enterprise_type_known'))")).collect()[0]
+    corrected, unknown_types = (n or 0 for n in told)
     # What a table is by itself was judged when its version was new.
     new = {name for name, c in at.items() if name not in parent or parent[name].version != c.version}
     questions = [Question(c.id, at[table_name(c)], rows[table_name(c)], suites.from_contract(c)) for c in contracts.values() if table_name(c) in new]

@@ -256,7 +256,7 @@ class _File:
 
     def office(self, line: int, column: str, cells: Mapping[str, str]) -> str:
         if not _OFFICE.fullmatch(cells[column]):
-            self.problem(line, column, f"“{cells[column]}”不是单位或处室名称；请写作出决定的处室，不写个人姓名")
+            self.problem(line, column, "不是单位或处室名称；请写作出决定的处室，不写个人姓名")
         return cells[column]
 
     def disjoint(self, rows: Iterable[tuple[int, object, Mapped]]) -> None:

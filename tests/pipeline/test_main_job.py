@@ -87,6 +87,14 @@ def test_one_code_of_two_unlinked_subjects_goes_to_review(published):
     assert len(involved[0][0]) == 2
 
 
+def test_a_spoken_type_is_counted_as_often_as_it_became_a_fact(published):
+    rows = published.ask(
+        "steward", "SELECT source_text, mapping_state, applied_rows FROM lake.silver.mapping_status WHERE mapping_id IN ('ET-0001', 'ET-0007')"
+    )
+    shown = dict(map(tuple, published.ask("analyst", "SELECT enterprise_type, count(*) FROM lake.silver.subject_registration GROUP BY 1")))
+    assert sorted(rows) == sorted([text, "in_use", shown[text]] for text in ("个体户", "国有企业"))
+
+
 def test_a_district_never_comes_from_the_credit_code_alone(published):
     rows = published.ask(
         "leader",
