@@ -93,7 +93,7 @@ def _hold_back(writer: Writer, feed: Contract, refined: DataFrame, deliveries: l
     if feed.quarantine_budget is None or not deliveries:
         return []
     rows = refined.where(F.col("delivery_id").isin([d.delivery_id for d in deliveries])).groupBy("delivery_id")
-    counts = rows.agg(F.count("*").alias("rows"), F.count_if("size(reasons) > 0").alias("bad")).where(f"bad > {FEW}").collect()
+    counts = rows.agg(F.count("*").alias("rows"), F.expr("count_if(size(reasons) > 0)").alias("bad")).where(f"bad > {FEW}").collect()
     over = {r.delivery_id: (r.rows, r.bad) for r in counts if r.bad > r.rows * feed.quarantine_budget}
     rules = {r.id: r.description for r in feed.rules}
     for identity, (total, bad) in over.items():
