@@ -63,6 +63,7 @@ delta.write = slowly
 """
 
 
+@pytest.mark.long
 def test_what_an_orphan_still_commits_after_its_program_was_killed_does_not_count_twice(published, eventually):
     """The statement goes on in Spark when its client is gone; the next writer ends it, and shuts out what may still come of it."""
     name = f"orphan-{tag()}.csv"
@@ -120,6 +121,7 @@ def test_the_ledger_names_nothing_that_a_power_cut_could_take(published, weaknes
 # ---- what other programs forget ----
 
 
+@pytest.mark.long
 def test_airflow_s_memory_may_be_lost(published):
     """Its database restored from yesterday knows nothing of today's runs: the ledger decides what is done."""
     t = tag()
@@ -183,6 +185,8 @@ def small_disk(folder: Path, spare: int) -> Iterator[Any]:
         aside.rename(folder)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(subprocess.run(["id", "-u"], capture_output=True, text=True).stdout.strip() != "0", reason="mounting needs root")
 @pytest.mark.parametrize(
     ("folder", "step"),

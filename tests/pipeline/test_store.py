@@ -61,6 +61,7 @@ def flip(path: Path) -> None:
         file.write(bytes([byte ^ 1]))
 
 
+@pytest.mark.timeout(1200)
 def test_each_damage_is_named_and_repaired(lake):
     code, said = lake.check()
     assert code == 0, said
@@ -92,6 +93,8 @@ def test_each_damage_is_named_and_repaired(lake):
     lake.whole_again()
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_cut_data_file_leads_readers_to_the_last_whole_release(lake):
     published = lake.published
     now = published.ask("leader", "SELECT max(release_id), count(*) FROM lake.gold.archive_subject")[0]
@@ -111,6 +114,7 @@ def test_a_cut_data_file_leads_readers_to_the_last_whole_release(lake):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_table_of_which_no_version_can_be_read_is_built_anew_from_landing(lake):
     for table in ("silver_tables.subject_registration", "bronze.registration_subjects"):
         lake.commits(table)[0].unlink()
