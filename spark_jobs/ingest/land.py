@@ -14,6 +14,8 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,8 +31,9 @@ from spark_jobs.ingest import readers, tables
 from spark_jobs.ingest.formats import found
 from spark_jobs.ingest.refusal import Refused
 
-BATCH_ROWS = 50_000
 FRESH_SECONDS, SETTLE_SECONDS = 60, 1.0
+BATCH_ROWS = 1_000  # rows held as Python objects; more of them cost memory, and the garbage collector walks through all of them again and again
+GROUP_ROWS = 50_000  # rows held as Arrow columns, written as one row group
 MANIFEST = ".manifest.json"
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -265,7 +268,13 @@ def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int
     Raises:
         Refused: the file is none of ours, is damaged, or its columns are not those of the contract; also after some records.
     """
-    number, without_table, tabled = 0, [], False
+    for number, (columns, cells, raw) in enumerate(_rows(contract, path, scratch), 1):
+        yield number, None if cells is None else dict(zip(columns, cells, strict=True)), raw
+
+
+def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[list[str], readers.Cells | None, str]]:
+    """``records`` without a dictionary for each: the columns of its table (one list per table), its cells, its raw text."""
+    without_table, tabled = [], False
     with found(path, scratch) as file:
         padded = file.kind in ("workbook", "spreadsheetml")
         for sheet in readers.sheets(file, tables.known_header(contract)):
@@ -274,9 +283,8 @@ def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int
                 without_table.append(sheet.name)
                 continue
             tabled = True
-            for _, values, raw in table.records:
-                number += 1
-                yield number, values, raw
+            for _, cells, raw in table.rows:
+                yield table.columns, cells, raw
             for note in table.notes:
                 print(f"{f'{sheet.name} ' if sheet.name else ''}{note}", flush=True)
     if not tabled:
@@ -294,16 +302,14 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
     count = 0
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            batch: list[dict[str, object]] = []
-            for number, values, raw in records(contract, source, target.parent):
-                batch.append(
-                    {**(values or {}), "delivery_id": delivery.delivery_id, "row_number": number, "raw_line": raw if values is None else None}
-                )
-                count += 1
-                if len(batch) == BATCH_ROWS:
-                    writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-                    batch.clear()
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            group: list[pa.RecordBatch] = []
+            for columns, rows in _batches(_rows(contract, source, target.parent)):
+                group.append(_batch(schema, delivery.delivery_id, count + 1, columns, rows))
+                count += len(rows)
+                if sum(batch.num_rows for batch in group) >= GROUP_ROWS:
+                    writer.write_table(pa.Table.from_batches(group))
+                    group.clear()
+            writer.write_table(pa.Table.from_batches(group, schema))
         if count == 0:
             raise Refused("文件只有表头，没有记录。如果当期确实没有数据，请在交换平台登记“零报送”。")
     except Refused:
@@ -311,3 +317,26 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
         raise
     temporary.replace(target)
     return count
+
+
+def _batches(rows: Iterator[tuple[list[str], readers.Cells | None, str]]) -> Iterator[tuple[list[str], list[tuple[readers.Cells | None, str]]]]:
+    """Up to BATCH_ROWS rows (cells, raw text) at a time, all of one table, with its columns."""
+    for columns, of_table in groupby(rows, key=itemgetter(0)):
+        while batch := [(cells, raw) for _, cells, raw in islice(of_table, BATCH_ROWS)]:
+            yield columns, batch
+
+
+def _batch(schema: pa.Schema, delivery_id: str, first: int, columns: list[str], rows: list[tuple[readers.Cells | None, str]]) -> pa.RecordBatch:
+    """Rows as columns; ``first`` is the number of the first. A row without cells has its raw text and nothing else."""
+    nothing = (None,) * len(columns)
+    cells = zip(*[nothing if c is None else c for c, _ in rows], strict=True)
+    delivered = {name: pa.array(values, pa.string()) for name, values in zip(columns, cells, strict=True)}
+    return pa.RecordBatch.from_pydict(
+        {name: delivered[name] if name in delivered else pa.nulls(len(rows), pa.string()) for name in schema.names}
+        | {
+            "delivery_id": pa.repeat(delivery_id, len(rows)),
+            "row_number": pa.array(range(first, first + len(rows)), pa.int64()),
+            "raw_line": pa.array([raw if c is None else None for c, raw in rows], pa.string()),
+        },
+        schema=schema,
+    )

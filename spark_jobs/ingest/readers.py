@@ -89,13 +89,13 @@ def _delimited(text: IO[str], known: Callable[[str], bool], sheet: Sheet) -> Ite
     while (line := lines.next()) is not None:
         number = lines.number
         parts = [line]
-        if line.count('"') % 2:
+        if '"' in line and line.count('"') % 2:
             more = lines.until_paired()
             if more and _is_one(parts + more, delimiter, sheet.width):
                 parts += more
             else:
                 lines.put_back(more)
-        cells = _split("".join(parts), delimiter)
+        cells = _split(parts, delimiter)
         if cells is not None and len(cells) > MOST_COLUMNS and not sheet.width:
             raise Refused(f"第 {number} 行有 {len(cells)} 列，超出限度（{MOST_COLUMNS} 列）。请检查分隔符和换行后重新导出。")
         yield number, cells, "" if cells is not None else line.rstrip("\r\n")
@@ -103,17 +103,25 @@ def _delimited(text: IO[str], known: Callable[[str], bool], sheet: Sheet) -> Ite
 
 def _is_one(parts: list[str], delimiter: str, width: int) -> bool:
     """Whether lines are one row with line breaks inside quotes."""
-    together = _split("".join(parts), delimiter)
+    together = _split(parts, delimiter)
     if together is None or (width and len(together) != width):
         return False
     # The last line closes the quote; one between that needs no other is a row.
-    return not any(width > 1 and len(_split(part, delimiter) or ()) == width for part in parts[1:-1])
+    return not any(width > 1 and len(_split([part], delimiter) or ()) == width for part in parts[1:-1])
 
 
-def _split(line: str, delimiter: str) -> Cells | None:
-    """The cells of one row; None where quotes stand as no writer puts them."""
+def _split(lines: list[str], delimiter: str) -> Cells | None:
+    """The cells of one row, given as its physical lines; None where quotes stand as no writer puts them."""
+    if len(lines) == 1 and '"' not in lines[0]:
+        # Most lines of most files. Without a quote the csv module does the same, four times as slowly.
+        line = lines[0].rstrip("\r\n")
+        return line.split(delimiter) if line else []
+    return _split_quoted(lines, delimiter)
+
+
+def _split_quoted(lines: list[str], delimiter: str) -> Cells | None:
     try:
-        return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, strict=True), [])
+        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
     except csv.Error:
         return None
 

@@ -16,6 +16,7 @@ from spark_jobs.ingest.refusal import Refused
 
 BANNER_ROWS = 30  # the header is looked for in so many filled rows
 FOOTERS = ("合计", "总计", "小计", "数据来源", "制表", "填表", "填报", "审核", "备注", "注：", "注:", "说明：", "说明:", "打印时间", "导出时间")
+_FOOTER_BEGINS = frozenset(footer[0] for footer in FOOTERS)
 FOOTER_SHARE = 1 / 3  # a footer fills no more of the columns than this
 
 Record = tuple[int, dict[str, str] | None, str]
@@ -25,15 +26,22 @@ Record = tuple[int, dict[str, str] | None, str]
 class Table:
     """A sheet with its header. ``confidence``: the share of the header row's filled cells that name a column, 0 to 1.
 
-    ``notes`` says, once ``records`` is read, which rows were no records and why.
+    ``rows``: the records, each as its number, its cells in the order of ``columns`` and "", or its number, None and the text that could
+    not be split. ``notes`` says, once they are read, which rows were no records and why.
     """
 
     sheet: str
     header_row: int
     confidence: float
     columns: list[str]
-    records: Iterator[Record]
+    rows: Iterator[Row]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """``rows`` with their cells by column."""
+        for number, cells, raw in self.rows:
+            yield number, None if cells is None else dict(zip(self.columns, cells, strict=True)), raw
 
 
 def known_header(contract: Contract) -> Callable[[str], bool]:
@@ -74,7 +82,7 @@ def table(contract: Contract, sheet: Sheet, padded: bool) -> Table | None:
     sheet.width = len(columns)
     filled = sum(1 for c in cells or [] if c.strip())
     found = Table(sheet.name, number, _hits(bindings, cells or []) / max(filled, 1), columns, iter(()))
-    found.records = _records(found, [tidy(c) for c in cells or []], rows, padded)
+    found.rows = _records(found, [tidy(c) for c in cells or []], rows, padded)
     return found
 
 
@@ -113,19 +121,23 @@ def _bind(contract: Contract, bindings: dict[str, str], sheet: str, number: int,
     return columns
 
 
-def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool) -> Iterator[Record]:
+def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool) -> Iterator[Row]:
     width = len(found.columns)
+    header = header[:width]
     for number, cells, raw in rows:
         if cells is None:
             yield number, None, raw
             continue
-        filled = [c for c in cells if c.strip()]
-        if not filled:
+        first = cells[0].strip() if cells else ""
+        if not first:
+            first = next((text for c in cells if (text := c.strip())), "")
+            if not first:
+                continue
+        # Each judgement begins with a test of one character, because nearly no row needs more.
+        if first[0] in _FOOTER_BEGINS and first.startswith(FOOTERS) and sum(1 for c in cells if c.strip()) <= max(1, width * FOOTER_SHARE):
+            found.notes.append(f"第 {number} 行“{first[:12]}”是表尾或合计，不是记录")
             continue
-        if filled[0].strip().startswith(FOOTERS) and len(filled) <= max(1, width * FOOTER_SHARE):
-            found.notes.append(f"第 {number} 行“{filled[0].strip()[:12]}”是表尾或合计，不是记录")
-            continue
-        if [tidy(c) for c in cells[:width]] == header[:width]:
+        if header[0][0] in cells[0] and [tidy(c) for c in cells[:width]] == header:
             found.notes.append(f"第 {number} 行重复了表头，不是记录")
             continue
         if padded:
@@ -133,6 +145,6 @@ def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool)
             while len(cells) > width and not cells[-1].strip():
                 cells = cells[:-1]
         if len(cells) == width:
-            yield number, dict(zip(found.columns, cells, strict=True)), ""
+            yield number, cells, ""
         else:
             yield number, None, ",".join(cells)

@@ -2,15 +2,19 @@
 
 import datetime as dt
 import re
+import tracemalloc
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from catalog.contract import load_contracts
 from infra.ledger import Delivery, Statement
-from spark_jobs.ingest import land
-from spark_jobs.ingest.land import _name_taken, records, stated, still_written
+from spark_jobs.ingest import land, readers
+from spark_jobs.ingest.land import BATCH_ROWS, GROUP_ROWS, _name_taken, _write_records, records, stated, still_written
 from spark_jobs.ingest.refusal import Refused
 
 FEED = load_contracts()["bronze.registration_subjects"]
@@ -306,3 +310,38 @@ def test_a_hostile_name_lands_like_any_other(box):
     (box.path / "a\nb;$(id)\udcff.csv").write_text(f"{HEADER}\n{ROW}\n")
     (delivery,) = box.land()
     assert (delivery.state, delivery.file_name) == ("landed", "a\\nb;$(id)\\xff.csv")
+
+
+LINE = st.lists(
+    st.sampled_from(['"', ",", "\t", "甲", "A", " ", "\u2028", "\x0b", "\x1c", "\x85", "'", "\\"]) | st.characters(exclude_characters='\r\n"\0')
+).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LINE, st.sampled_from(["\n", "\r", "\r\n", ""]), st.sampled_from(readers.DELIMITERS))
+def test_a_line_without_quotes_is_split_as_the_csv_module_does(line, ending, delimiter):
+    assert readers._split([line + ending], delimiter) == readers._split_quoted([line + ending], delimiter)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """What is held at once is a batch of rows as Python objects and a row group as columns, whatever the length of the file."""
+    peaks = []
+    for rows in (20_000, 200_000):
+        source, target = tmp_path / "delivery", tmp_path / "landed.parquet"
+        with source.open("w", encoding="utf-8") as file:
+            file.write(f"{HEADER}\n")
+            file.writelines(f"{ROW.replace('一号', str(number))}\n" for number in range(rows))
+        tracemalloc.start()
+        try:
+            assert _write_records(FEED, delivery("D1"), source, target) == rows
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        written = pq.ParquetFile(target)
+        groups = [written.metadata.row_group(i).num_rows for i in range(written.metadata.num_row_groups)]
+        assert sum(groups) == rows
+        assert max(groups) < GROUP_ROWS + BATCH_ROWS
+        assert written.read(["row_number"])["row_number"].to_pylist() == list(range(1, rows + 1))
+    short, long = peaks
+    assert long < short * 1.2 + 2**20  # bytes; ten times the rows
+    assert long < 16 * 2**20
