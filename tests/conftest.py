@@ -125,7 +125,7 @@ class Instance:
         self, code: str, *arguments: str, check: bool = True, user: str | None = SERVICE_USER, **more: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run ``code`` in the lake environment as the service user (or, run by root, as another)."""
-        done = subprocess.run(**self._python(code, arguments, user), capture_output=True, text=True, timeout=120, **more)
+        done = subprocess.run(**self._python(code, arguments, user), capture_output=True, text=True, timeout=600, **more)
         if check and done.returncode != 0:
             raise AssertionError(f"ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
         return done
