@@ -116,7 +116,7 @@ def account(context: Context, contract: Contract, identities: Iterable[str], bef
                 column = rules[f.rule].columns[0] if f.rule in rules and rules[f.rule].columns else None
                 where = f"“{contract.column(column).chinese}”" if column else "整行"
                 kind = "[red]隔离[/]" if f.severity == "quarantine" else "[yellow]提示[/]"
-                out.print(f"    {kind} {f.affected:>6,} 条  {f.description}  （{f.rule}；例：第 {f.first_row} 行 {where}）", soft_wrap=True)
+                out.print(f"    {kind} {f.affected:>6,} 条  {f.description}  （{f.rule}；例：第 {f.first_row} 条记录的{where}）", soft_wrap=True)
     if total["arrived"]:
         out.print(
             f"\n合计  到达 {total['arrived']:,} = 应用 {total['applied']:,} + 被取代 {total['superseded']:,} + 重复 {total['duplicate']:,} + 隔离 {total['quarantined']:,}"
