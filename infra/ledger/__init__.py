@@ -25,7 +25,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class Delivery:
     """A content that was received once. ``state``: arrived, landed, refused, loaded, held or withdrawn. ``reading``: how often its bytes were read.
 
-    ``budget_waived``: it counts however many of its rows are bad.
+    ``budget_waived``: it counts however many of its rows are bad. ``landed_path``: its records, below the landing folder.
     """
 
     delivery_id: str

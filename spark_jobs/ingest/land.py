@@ -114,7 +114,7 @@ def read_again(settings: Settings, ledger: Ledger, contract: Contract) -> list[t
             ledger.replay_refused(delivery.delivery_id, str(refusal))
             results.append((delivery, str(refusal)))
         else:
-            ledger.replayed(delivery.delivery_id, str(target), rows)
+            ledger.replayed(delivery.delivery_id, str(target.relative_to(settings.folder("landing"))), rows)
             results.append((ledger.delivery(delivery.delivery_id), ""))
     return results
 
@@ -249,7 +249,7 @@ def _split(settings: Settings, ledger: Ledger, contract: Contract, delivery: Del
     except Refused as refusal:
         ledger.refuse(delivery.delivery_id, str(refusal))
     else:
-        ledger.landed(delivery.delivery_id, str(target), rows)
+        ledger.landed(delivery.delivery_id, str(target.relative_to(settings.folder("landing"))), rows)
     return Landing(ledger.delivery(delivery.delivery_id), new)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from catalog.contract import Contract
@@ -28,10 +28,10 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     new = [d for d in waiting.values() if d.delivery_id not in present]
     read_again = [d for d in waiting.values() if d.delivery_id in present and d.reading > 1]
     if new:
-        writer.write(_rows(spark, contract, new), table, "append", "load", None)
+        writer.write(_rows(writer, contract, new), table, "append", "load", None)
     if read_again:
         replaced = ", ".join(f"'{d.delivery_id}'" for d in read_again)
-        writer.replace(_rows(spark, contract, read_again), table, f"delivery_id IN ({replaced})", "load", None)
+        writer.replace(_rows(writer, contract, read_again), table, f"delivery_id IN ({replaced})", "load", None)
     counts = {row[0]: row[1] for row in spark.table(table).where(mine).groupBy("delivery_id").count().collect()}
     wrong = {i: (d.row_count, counts.get(i, 0)) for i, d in waiting.items() if counts.get(i, 0) != d.row_count}
     if wrong:
@@ -41,10 +41,11 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     return counts
 
 
-def _rows(spark: SparkSession, contract: Contract, deliveries: list[Delivery]) -> DataFrame:
+def _rows(writer: Writer, contract: Contract, deliveries: list[Delivery]) -> DataFrame:
     """The landed records of deliveries, as rows of bronze."""
+    spark, landing = writer.spark, writer.context.settings.landing
     arrivals = spark.createDataFrame([(d.delivery_id, d.arrived_at) for d in deliveries], "delivery_id string, arrived string")
-    landed = spark.read.option("mergeSchema", True).parquet(*[str(d.landed_path) for d in deliveries])
+    landed = spark.read.option("mergeSchema", True).parquet(*[str(landing / str(d.landed_path)) for d in deliveries])
     frame = landed.join(F.broadcast(arrivals), "delivery_id").withColumn("arrived_at", F.to_timestamp("arrived"))
     # What landed before the feed gained a column has no such column.
     return frame.select(*[F.col(c.name) if c.name in frame.columns else F.lit(None).cast(c.type).alias(c.name) for c in bronze_columns(contract)])
