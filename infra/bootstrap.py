@@ -35,7 +35,7 @@ SERVICE_USER = "lake"
 DISK_NEEDED_GIB = {"made": 8, "cache": 4}
 TRINO_PLUGINS = {"delta-lake", "password-authenticators", "resource-group-managers"}
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-NEEDS_EVERYTHING = {"up", "demo", "test", "install"}
+NEEDS_EVERYTHING = {"up", "demo", "test", "install", "restore"}
 FIRST_HELP = """\
 lake — a data lakehouse for a market-supervision authority.
 

@@ -45,7 +45,10 @@ def started_context() -> Context:
 @app.command()
 def up() -> None:
     """Start every service and wait until all are healthy. Safe to run again."""
+    from infra import restore  # slow to import, and not needed by the other commands
+
     current = settings.load()
+    restore.refuse_unfinished(current)
     if not supervision.running(current):
         _check_resources(current)
     context = Context(current, credentials.ensure(current))
@@ -55,6 +58,7 @@ def up() -> None:
         out.print(f"Starting {len(SERVICES)} services (instance {current.instance}, all on 127.0.0.1)")
     wait_healthy(context, begin)
     replay_views(context)
+    restore.complete(context, out)
     out.print(
         f"All {len(SERVICES)} services are healthy after {time.monotonic() - begin:.0f} s. Dashboards: {superset.address(context)}  pipelines: {airflow.address(context)}"
     )
@@ -306,6 +310,37 @@ def archive(
     context = started_context()
     name, password = _sign_in(context, user)
     archives.show(context, subject, name, password, as_json, out)
+
+
+@app.command()
+def backup(
+    destination: Annotated[Path, typer.Argument(help="备份目录，在另一块磁盘上，如 /mnt/backup/lake")],
+    identity: Annotated[str, typer.Argument(metavar="[编号]", help="与 --verify 一起：核对哪一份备份；默认最新一份")] = "",
+    show: Annotated[bool, typer.Option("--list", help="列出目录里的备份")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="读出一份备份的全部内容，逐个核对")] = False,
+) -> None:
+    """备份全部不能重做的内容：发布的各表、台账和各数据库、到达的文件、口令和设置。只写入新的内容。"""
+    from infra import backup as backups  # slow to import, and not needed by the other commands
+    from infra.backup_store import Store
+
+    if show:
+        backups.show(Store(destination), out)
+    elif verify:
+        backups.verify(Store(destination), identity, out)
+    else:
+        backups.make(started_context(), destination, out)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="备份目录")],
+    backup: Annotated[str, typer.Option("--backup", help="哪一份备份；默认最新一份")] = "",
+    release: Annotated[str, typer.Option("--release", help="读者看到哪个发布，如 R00000042；默认备份时的当前发布")] = "",
+) -> None:
+    """把备份恢复到一个空的实例，可以换路径、换端口；然后运行 ./lake up。"""
+    from infra import restore as restoring  # slow to import, and not needed by the other commands
+
+    restoring.restore(source, backup, release, out)
 
 
 @app.command("test")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -65,21 +68,32 @@ def _initialise(context: Context) -> None:
         )  # fmt: skip
     finally:
         password.unlink()
-    server = subprocess.Popen(_server(context).argv, env=base_environment(context.settings))
+    with serving(context) as connection:
+        for name in DATABASES:
+            secret = sql.Literal(context.secrets[f"postgres_{name}"])
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), secret))
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name)))
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
+@contextmanager
+def serving(context: Context) -> Iterator[psycopg.Connection]:
+    """The server for the length of the block, without the supervisor; gives a connection as superuser.
+
+    Raises:
+        RuntimeError: it does not come up.
+    """
+    server = subprocess.Popen(_server(context).argv, env=base_environment(context.settings), cwd=context.data("postgres"))
     try:
-        with _connect_when_up(context) as connection:
-            for name in DATABASES:
-                secret = sql.Literal(context.secrets[f"postgres_{name}"])
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), secret))
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name)))
-                connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        with _connect_when_up(context, server) as connection:
+            yield connection
     finally:
-        server.terminate()
-        server.wait(30)
+        server.send_signal(signal.SIGINT)  # don't wait for other connections, but end in order
+        server.wait(60)
 
 
-def _connect_when_up(context: Context) -> psycopg.Connection:
-    for _ in range(100):
+def _connect_when_up(context: Context, server: subprocess.Popen[bytes]) -> psycopg.Connection:
+    for _ in range(300):
         try:
             return psycopg.connect(
                 host=HOST,
@@ -90,8 +104,10 @@ def _connect_when_up(context: Context) -> psycopg.Connection:
                 autocommit=True,
             )
         except psycopg.OperationalError:
+            if server.poll() is not None:
+                break
             time.sleep(0.2)
-    raise RuntimeError("the new PostgreSQL server does not answer")
+    raise RuntimeError("the PostgreSQL server does not answer")
 
 
 def _server(context: Context) -> Command:
