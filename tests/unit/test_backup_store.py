@@ -124,9 +124,8 @@ def test_a_damaged_manifest_is_refused(tmp_path, source):
 
 
 def test_two_at_once_are_one_too_many(tmp_path, source):
-    with Store.writing(tmp_path / "d"):
-        with pytest.raises(Problem, match="另一个备份正在写"), Store.writing(tmp_path / "d"):
-            pass
+    with Store.writing(tmp_path / "d"), pytest.raises(Problem, match="另一个备份正在写"), Store.writing(tmp_path / "d"):
+        pass
     fill(tmp_path / "d", source, "B1")
 
 
