@@ -107,6 +107,8 @@ def make(context: Context, destination: Path, out: Console) -> Manifest:
         with _ledger(context) as ledger:
             # Most of the bytes first, while others may still write: what a release names is never changed, and kept for weeks.
             out.print("复制已发布的数据文件")
+            if destination.stat().st_dev == context.settings.state.stat().st_dev:
+                out.print("  ! 备份目录与湖仓在同一块磁盘上：磁盘损坏时会一起丢失", style="yellow")
             copy.take_all(p for p in _plan(context, ledger, copy).files if copy.immutable(p))
             ledger.hold_writer(lambda: out.print("  … 等待：另一个程序正在写入", style="dim"))
             held = time.monotonic()

@@ -4,7 +4,7 @@
     backups/<id>/manifest.json           what a backup consists of
     incoming/                            half-written contents; emptied by whoever writes next
 
-What has no manifest is no backup. Nothing that is stored is ever changed.
+What has no manifest is no backup. Nothing that is stored is ever changed; it goes when no backup that is left needs it.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class Store:
                     readme.write_text(README)
                 yield cls(folder)
         except PermissionError as error:
-            if (error.filename and Path(error.filename).is_relative_to(folder)) or not folder.exists():
+            if (error.filename and Path(str(error.filename)).is_relative_to(folder)) or not folder.exists():
                 raise _forbidden(folder) from error
             raise
         except OSError as error:
@@ -276,9 +276,41 @@ class Store:
         _sync(folder)
         _sync(folder.parent)
 
+    def forget(self, backup_id: str) -> tuple[int, int]:
+        """Delete a backup and what no other one needs; return how many objects and bytes that were. The newest one stays.
+
+        Stopped half-way, the backup is gone and some of its objects are left: the next call deletes them.
+
+        Raises:
+            Problem: the id is empty or of no backup, it is the newest one, or a manifest can't be read, so that nobody knows what is needed.
+        """
+        if not backup_id:
+            raise Problem("没有删除任何备份", "没有写明是哪一份", f"写上编号；用 ./lake backup {self.folder} --list 查看")
+        self.manifest(backup_id)
+        others = [i for i in self.ids() if i != backup_id]
+        if not others or backup_id > others[-1]:
+            raise Problem(f"没有删除 {backup_id}", "它是最新的一份备份", "先做一份新的备份")
+        needed = {e.sha256 for i in others for e in self.manifest(i).entries}
+        folder = self.folder / "backups" / backup_id
+        (folder / "manifest.json").unlink()
+        _sync(folder)
+        shutil.rmtree(folder)
+        count = freed = 0
+        for path in list(self.folder.glob("objects/*/*")):
+            if path.name not in needed:
+                freed += path.stat().st_blocks * 512
+                path.unlink()
+                count += 1
+        return count, freed
+
 
 def _forbidden(folder: Path) -> Problem:
-    return Problem(f"不能使用备份目录 {folder}", f"账号 {_account()} 没有权限", f"以 root 运行：install -d -o {_account()} -m 700 {folder}")
+    account = _account()
+    return Problem(
+        f"不能使用备份目录 {folder}",
+        f"账号 {account} 没有权限",
+        f"以 root 运行 install -d -o {account} -m 700 {folder}；目录里已有备份时用 chown -R {account} {folder}",
+    )
 
 
 def _account() -> str:

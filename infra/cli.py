@@ -315,9 +315,10 @@ def archive(
 @app.command()
 def backup(
     destination: Annotated[Path, typer.Argument(help="备份目录，在另一块磁盘上，如 /mnt/backup/lake")],
-    identity: Annotated[str, typer.Argument(metavar="[编号]", help="与 --verify 一起：核对哪一份备份；默认最新一份")] = "",
+    identity: Annotated[str, typer.Argument(metavar="[编号]", help="与 --verify、--forget 一起：哪一份备份；核对默认最新一份")] = "",
     show: Annotated[bool, typer.Option("--list", help="列出目录里的备份")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="读出一份备份的全部内容，逐个核对")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="删除一份备份，以及其他备份都不用的内容")] = False,
 ) -> None:
     """备份全部不能重做的内容：发布的各表、台账和各数据库、到达的文件、口令和设置。只写入新的内容。"""
     from infra import backup as backups  # slow to import, and not needed by the other commands
@@ -327,6 +328,10 @@ def backup(
         backups.show(Store(destination), out)
     elif verify:
         backups.verify(Store(destination), identity, out)
+    elif forget:
+        with Store.writing(destination) as store:
+            count, freed = store.forget(identity)
+        out.print(f"已删除备份 {identity}：{count:,} 个对象，腾出 {backups.size(freed)}")
     else:
         backups.make(started_context(), destination, out)
 

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from rich.console import Console
 
-from infra import credentials, dashboards, settings, supervision
+from infra import credentials, dashboards, processes, settings, supervision
 from infra.backup import PROGRAM, WARNING, commit, size
 from infra.backup_store import Damaged, Entry, Manifest, Store, hash_of
 from infra.ledger import Ledger
@@ -99,7 +99,11 @@ def refuse_unfinished(current: Settings) -> None:
         Problem: it has.
     """
     if (current.folder("run") / UNFINISHED).exists():
-        raise Problem(f"实例 {current.instance} 的恢复没有做完", "上次 ./lake restore 中断了", "再运行一次同样的 ./lake restore；它会从头放置文件")
+        raise Problem(
+            f"实例 {current.instance} 的恢复没有做完",
+            "上次 ./lake restore 中断了",
+            f"再运行一次同样的 ./lake restore，它会从头放置文件；不再恢复时删除 {current.state}",
+        )
 
 
 def complete(context: Context, out: Console) -> None:
@@ -130,6 +134,7 @@ def _check_empty(current: Settings) -> None:
     if supervision.running(current):
         raise Problem(f"不能恢复到实例 {current.instance}", "它正在运行", "用 LAKE_INSTANCE=名字 恢复到一个新的实例")
     if (current.state / "run" / UNFINISHED).exists():
+        processes.kill_leftovers(current.state, "postgres")
         for path in current.state.iterdir():
             if path.name not in (SETTINGS, "run"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -186,7 +191,7 @@ def _settle_databases(context: Context, manifest: Manifest, release: str) -> lis
     """What must be put right in the databases before anything else looks at them; returns the tables that were forgotten."""
     postgres.SERVICE.render(context)
     try:
-        with postgres.serving(context):
+        with postgres.serving(context, context.log("postgres")):
             with postgres.connect(context, "metastore") as metastore, metastore.transaction():
                 _move(metastore, f"{manifest.state}/warehouse", str(context.settings.warehouse))
                 dropped = _forget_absent(metastore, context.settings.warehouse)
@@ -197,7 +202,7 @@ def _settle_databases(context: Context, manifest: Manifest, release: str) -> lis
                 if release and release != manifest.release:
                     ledger.restore(release)
     except RuntimeError as error:
-        raise Problem("恢复的数据库起不来", str(error), "见上面数据库自己的消息；换用另一份备份") from error
+        raise Problem("恢复的数据库起不来", str(error), f"见 {context.log('postgres')}；换用另一份备份再来") from error
     return dropped
 
 

@@ -109,6 +109,28 @@ def test_a_changed_or_missing_content_is_named(tmp_path, source):
     assert fill(tmp_path / "d", source, "B2").new_objects == 1
 
 
+def test_a_backup_that_is_forgotten_takes_along_only_what_no_other_one_needs(tmp_path, source):
+    fill(tmp_path / "d", source, "B1")
+    (source / "b.bin").write_bytes(b"c")
+    fill(tmp_path / "d", source, "B2")
+    (source / "a.parquet").unlink()
+    fill(tmp_path / "d", source, "B3")
+    with Store.writing(tmp_path / "d") as store:
+        for backup_id, why in (("B3", "最新"), ("", "没有写明"), ("B9", "没有备份")):
+            with pytest.raises(Problem, match=why):
+                store.forget(backup_id)
+        assert store.forget("B1") == (1, 4096)
+    assert Store(tmp_path / "d").ids() == ["B2", "B3"]
+    for backup_id in ("B2", "B3"):
+        backup.verify(Store(tmp_path / "d"), backup_id, SILENT)
+    # What is needed can't be known while a manifest is damaged.
+    (tmp_path / "d" / "backups" / "B3" / "manifest.json").write_bytes(b"")
+    with Store.writing(tmp_path / "d") as store, pytest.raises(Problem, match="已损坏"):
+        store.forget("B2")
+    assert Store(tmp_path / "d").ids() == ["B2", "B3"]
+    backup.verify(Store(tmp_path / "d"), "B2", SILENT)
+
+
 def test_a_damaged_manifest_is_refused(tmp_path, source):
     fill(tmp_path / "d", source, "B1")
     path = tmp_path / "d" / "backups" / "B1" / "manifest.json"

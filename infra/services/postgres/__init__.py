@@ -6,7 +6,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -77,13 +78,16 @@ def _initialise(context: Context) -> None:
 
 
 @contextmanager
-def serving(context: Context) -> Iterator[psycopg.Connection]:
-    """The server for the length of the block, without the supervisor; gives a connection as superuser.
+def serving(context: Context, log: Path | None = None) -> Iterator[psycopg.Connection]:
+    """The server for the length of the block, without the supervisor; gives a connection as superuser. What it says goes to ``log``.
 
     Raises:
         RuntimeError: it does not come up.
     """
-    server = subprocess.Popen(_server(context).argv, env=base_environment(context.settings), cwd=context.data("postgres"))
+    with log.open("ab") if log else nullcontext() as output:
+        server = subprocess.Popen(
+            _server(context).argv, env=base_environment(context.settings), cwd=context.data("postgres"), stdout=output, stderr=output
+        )
     try:
         with _connect_when_up(context, server) as connection:
             yield connection
