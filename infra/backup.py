@@ -104,7 +104,7 @@ def make(context: Context, destination: Path, out: Console) -> Manifest:
     begin = time.monotonic()
     with Store.writing(destination) as store:
         copy = _Copy(context, store, out)
-        with _ledger(context) as ledger:
+        with _answering(context), Ledger(context) as ledger:
             # Most of the bytes first, while others may still write: what a release names is never changed, and kept for weeks.
             out.print("复制已发布的数据文件")
             if destination.stat().st_dev == context.settings.state.stat().st_dev:
@@ -125,6 +125,7 @@ def make(context: Context, destination: Path, out: Console) -> Manifest:
             for path in _state_files(context.settings.state):
                 with contextlib.suppress(FileNotFoundError):  # a file that somebody took back from an inbox
                     copy.take(path)
+            ledger.current_release()  # the connection that keeps writers out has lasted
         paused = time.monotonic() - held
         for path in sorted((REPO / "catalog").rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
@@ -156,14 +157,16 @@ def make(context: Context, destination: Path, out: Console) -> Manifest:
     return manifest
 
 
-def _ledger(context: Context) -> Ledger:
+@contextlib.contextmanager
+def _answering(context: Context) -> Iterator[None]:
+    """Say it in words when the database is down, or goes down meanwhile."""
     try:
-        return Ledger(context)
+        yield
     except psycopg.OperationalError as error:
         raise Problem(
-            "备份没有开始",
-            f"台账数据库没有应答（{str(error).strip().splitlines()[0]}）",
-            f"先运行 ./lake up。如果数据库起不来：./lake down 之后，把 {context.settings.state} 整个目录原样复制到别处",
+            "备份没有完成",
+            f"数据库没有应答（{str(error).strip().splitlines()[0]}）",
+            f"先运行 ./lake up，再运行同一命令。如果数据库起不来：./lake down 之后，把 {context.settings.state} 整个目录原样复制到别处",
         ) from None
 
 

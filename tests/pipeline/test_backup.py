@@ -67,8 +67,9 @@ from infra.services.base import Context
 current = settings.load()
 context = Context(current, credentials.load(current))
 with postgres.serving(context), Ledger(context) as ledger:
-    kind = ledger.releases()[0][1:3]
-    print(json.dumps([*kind, [(t.table_name, t.version) for t in ledger.release_tables(ledger.current_release())]]))
+    kind, parent = ledger.releases()[0][1:3]
+    tables = [(t.table_name, t.version) for t in ledger.release_tables(ledger.current_release())]
+    print(json.dumps({'kind': kind, 'parent': parent, 'tables': tables, 'live': ledger.live_run(), 'left': ledger.run_state('left-behind')}))
 """
 
 
@@ -290,6 +291,10 @@ def test_a_restored_instance_is_what_the_first_one_was_and_goes_on(published, de
     with published.ledger() as ledger:
         deliveries = ledger.execute("SELECT delivery_id, state, row_count FROM delivery ORDER BY 1").fetchall()
     published.lake("down")
+    done = published.lake("backup", str(destination), check=False)
+    assert (done.returncode, "数据库没有应答" in done.stderr, "./lake up" in done.stderr) == (1, True, True)
+    away = published.state.with_name(f"{published.name}.away")
+    published.state.rename(away)  # nothing that is restored may look for anything there
     try:
         # What an interrupted restore has left is cleared away by the next one.
         print(restored.lake("restore", str(destination)).stdout)
@@ -326,6 +331,7 @@ def test_a_restored_instance_is_what_the_first_one_was_and_goes_on(published, de
         restored.lake("down")
     finally:
         restored.lake("down", check=False)
+        away.rename(published.state)
         published.lake("up", timeout=600)
 
 
@@ -336,7 +342,25 @@ def test_a_past_release_can_be_restored_at_once(published, destination, first, s
     restored.write_settings()
     assert "没有发布 R99999999" in restored.lake("restore", str(destination), "--release", "R99999999", check=False).stderr
     restored.lake("restore", str(destination), "--backup", second.backup_id, "--release", first.release)
-    kind, parent, tables = json.loads(restored.python(LEDGER).stdout.splitlines()[-1])
+    said = json.loads(restored.python(LEDGER).stdout.splitlines()[-1])
     with published.ledger() as ledger:
         named = ledger.execute("SELECT table_name, version FROM release_table WHERE release_id = %s ORDER BY 1", (first.release,)).fetchall()
-    assert (kind, parent, [tuple(t) for t in tables]) == ("restore", first.release, named)
+    assert (said["kind"], said["parent"], [tuple(t) for t in said["tables"]]) == ("restore", first.release, named)
+
+
+def test_a_run_that_was_under_way_is_given_up(published, destination, second, restored):
+    """What it had built after the release is not in the copy."""
+    with published.ledger() as ledger:
+        ledger.execute("INSERT INTO run (run_id, parent_release_id, silver_build) VALUES ('left-behind', %s, 'x')", (second.release,))
+    try:
+        published.lake("backup", str(destination))
+    finally:
+        with published.ledger() as ledger:
+            ledger.execute("DELETE FROM run WHERE run_id = 'left-behind'")
+    restored.remove()
+    restored.write_settings()
+    restored.lake("restore", str(destination))
+    said = json.loads(restored.python(LEDGER).stdout.splitlines()[-1])
+    assert said["live"] is None
+    state, why = said["left"]
+    assert (state, "恢复后放弃" in why) == ("abandoned", True)

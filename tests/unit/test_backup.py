@@ -1,13 +1,17 @@
 """What a backup takes: the kept releases that are whole, everything else at its newest version, nothing in between."""
 
 import datetime as dt
+import io
 import json
+import os
 import re
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from infra import backup, restore
+from infra.backup_store import Manifest, Store
 from infra.problems import Problem
 from infra.services.postgres.base_backup import _segments, folders
 
@@ -121,6 +125,36 @@ def test_a_damaged_projection_is_made_anew_and_damaged_bronze_is_not(lake):
     lake.log(lake.warehouse / "bronze.db" / "feed", 2).write_bytes(b"torn")
     with pytest.raises(Problem, match=r"bronze\.feed 版本 2"):
         lake.plan()
+
+
+def test_files_that_never_change_are_not_read_again(tmp_path, monkeypatch):
+    state, store_folder, silent = tmp_path / "state", tmp_path / "store", Console(file=io.StringIO())
+    names = ("landing/kept/f/1.bin", "warehouse/s.db/t/1.parquet", "users.yaml")
+    for name in names:
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).write_text(name)
+    context = SimpleNamespace(settings=SimpleNamespace(state=state))
+    values = {"made_at": "", "instance": "", "state": "", "releases": (), "tables": {}, "commit": "", "folders": (), "new_objects": 0, "new_bytes": 0, "seconds": 0}  # fmt: skip
+
+    def run(backup_id):
+        """A backup of the three files; returns those that were read."""
+        with Store.writing(store_folder) as store:
+            read, put = [], store.put
+            monkeypatch.setattr(store, "put", lambda path: read.append(path.name) or put(path))
+            copy = backup._Copy(context, store, silent)
+            copy.take_all(state / name for name in names)
+            store.finish(Manifest(backup_id=backup_id, entries=tuple(copy.done.values()), **values))
+        return read
+
+    assert run("B1") == ["1.bin", "1.parquet", "users.yaml"]
+    assert run("B2") == ["users.yaml"]
+    (state / names[1]).write_text("another")
+    os.utime(state / names[0], ns=(1, 1))
+    assert run("B3") == ["1.bin", "1.parquet", "users.yaml"]
+    store = Store(store_folder)
+    store.path({e.path: e for e in store.manifest().entries}[names[0]].sha256).unlink()
+    assert run("B4") == ["1.bin", "users.yaml"]
+    backup.verify(store, "B4", silent)
 
 
 def test_the_names_of_the_database_s_log():
