@@ -153,7 +153,10 @@ def _print(out: Console, archive: Contract, facts: Contract, feed: Contract, sub
         what = "首次记录" if before is None and applied else "、".join(facts.column(f).chinese for f in changed) if applied else "—"
         outcome = dict(facts.column("fact_outcome").allowed)[row["fact_outcome"]].split("，")[-1]
         table.add_row(
-            str(row["effective_from"]), outcome, what + ("（冲突）" if row["is_conflict"] else ""), f"{row['delivery_id']} 第 {row['row_number']} 条记录"
+            str(row["effective_from"]),
+            outcome,
+            what + ("（冲突）" if row["is_conflict"] else ""),
+            f"{row['delivery_id']} 第 {row['row_number']} 条记录",
         )
         before = row if applied else before
     out.print(table)

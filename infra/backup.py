@@ -29,8 +29,8 @@ from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.postgres import base_backup
 from infra.settings import REPO, Settings
+from infra.store import HOLD
 
-KEPT = dt.timedelta(days=35)
 WARNING = "备份含有个人信息、商业秘密和全部口令密钥，必须与湖仓本身同等保护。"
 PROGRAM = "program/"  # contracts lie below it: they say what the tables mean, and are not put back by a restore
 # Of the instance's state: rendered or filled anew at each start, or copied in a way of their own.
@@ -185,18 +185,16 @@ def _plan(context: Context, ledger: Ledger, copy: _Copy) -> _Plan:
     faults: dict[Path, str] = {}
     plan = _Plan([], {})
     snapshots: dict[tuple[str, int], set[Path]] = {}
-    since = dt.datetime.now(dt.UTC) - KEPT
     pinned: dict[str, set[int]] = {}
-    for index, (identity, _, _, published, *_) in enumerate(ledger.releases()):
-        if index > 1 and published < since:
-            continue
+    current = ledger.current_release()
+    for identity in ledger.kept_releases(HOLD):
         tables = {t.table_name: t.version for t in ledger.release_tables(identity)}
         try:
             for name, version in tables.items():
                 if (name, version) not in snapshots:
                     snapshots[name, version] = _whole(name, folders.get(name, warehouse / name.replace(".", ".db/", 1)), version, faults, copy)
         except Problem as problem:
-            if index == 0:
+            if identity == current:
                 raise
             plan.notes.append(f"发布 {identity} 不完整，不在这份备份里：{problem.what}，{problem.why}")
             continue

@@ -40,8 +40,12 @@ class Warehouse:
     def log(folder, version):
         return folder / "_delta_log" / f"{version:020}.json"
 
-    def releases(self):
-        return [(identity, "publish", None, at, None, 1, 1) for identity, at, _ in self.published]
+    def current_release(self):
+        return self.published[0][0]
+
+    def kept_releases(self, days):
+        """As the ledger's: the newest two and those of the last days (infra/ledger)."""
+        return [identity for place, (identity, at, _) in enumerate(self.published) if place < 2 or at > NOW - dt.timedelta(days)]
 
     def release_tables(self, identity):
         tables = next(t for i, _, t in self.published if i == identity)
