@@ -14,7 +14,7 @@ class Lake:
     """A small world in the lake, what the lake said of it when it was whole, and the folders of its tables."""
 
     def __init__(self, published: Any) -> None:
-        self.published, self.tag = published, f"S{random.SystemRandom().randrange(10**5):05}"
+        self.published, self.tag = published, f"H{random.SystemRandom().randrange(10**5):05}"
         print(f"world {self.tag}")
         world = World(int(self.tag[1:])).files(self.tag)
         for batch in (world[:3], world[3:]):  # two releases
