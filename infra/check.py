@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from catalog.contract import load_contracts
 from catalog.derive import all_tables, quarantine_of, table_name
@@ -27,6 +27,8 @@ FACTS, FEED = "silver.subject_registration", "bronze.registration_subjects"
 
 def check(context: Context, quick: bool, out: Console) -> list[Damage]:
     """Look at landing, tables, readers' views and the ledger while nobody writes; return what is not right, printed as well.
+
+    Orphan files are no damage: Spark leaves empty results and those of broken-off statements behind.
 
     ``quick``: files are looked for and measured, not read, and no table is counted.
     """
@@ -126,13 +128,17 @@ def _ask(cursor: Any, sql: str) -> list[Any]:
 
 
 def _print(found: list[Damage], out: Console) -> None:
-    if not found:
-        out.print("✓ 存储与台账一致", style="green")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("类别", "表或数据源", "版本", "文件", "问题", "影响的发布"):
-        table.add_column(title, justify="right" if title == "版本" else "left", overflow="fold")
     for d in found:
-        table.add_row(KINDS[d.kind], d.place, "" if d.version is None else str(d.version), d.file, d.says, "、".join(d.releases))
-    out.print(table)
-    out.print(f"✗ 共 {len(found)} 处", style="red")
+        if d.kind == "orphan":
+            continue
+        version = "" if d.version is None else f" 版本 {d.version}"
+        releases = f"；影响发布 {'、'.join(d.releases)}" if d.releases else ""
+        out.print(f"✗ {KINDS[d.kind]}  {d.place}{version}  {d.file}\n    {d.says}{releases}", style="red", markup=False, soft_wrap=True)
+    litter = Counter(d.place for d in found if d.kind == "orphan")
+    for place, number in litter.items():
+        first = next(d.file for d in found if d.kind == "orphan" and d.place == place)
+        out.print(f"· {KINDS['orphan']}  {place}  {first}{f' 等 {number} 个' if number > 1 else ''}", style="dim", markup=False, soft_wrap=True)
+    if litter:
+        out.print("  中断的写入和空的结果会留下多余文件，不影响数据；./lake maintain 到期清理，--repair 立即清理", style="dim")
+    damaged = sum(d.kind != "orphan" for d in found)
+    out.print(f"✗ 共 {damaged} 处损坏" if damaged else "✓ 存储与台账一致", style="red" if damaged else "green")

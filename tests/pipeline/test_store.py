@@ -85,7 +85,15 @@ def test_each_damage_is_named_and_repaired(lake):
     assert torn.name in refused.stderr + refused.stdout
     code, said = lake.check()
     assert code == 1
-    for name in (torn.name, flipped.name, records.name, "gold.archive_subject", orphan.name, "_last_checkpoint", "ops_tables.delivery_findings"):
+    for name in (
+        torn.name,
+        flipped.name,
+        records.name,
+        "gold.archive_subject",
+        "多余文件gold_tables.archive_subject",
+        "_last_checkpoint",
+        "ops_tables.delivery_findings",
+    ):
         assert name in said, name
     code, said = lake.check("--repair")
     assert code == 0, said
