@@ -79,7 +79,7 @@ def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[D
     cursor = as_publisher(context).cursor()
     for identity, sql in publish.PROJECTIONS.items():
         table = table_name(contracts[identity])
-        if table in unreadable:
+        if table in unreadable or identity == "ops.quality_results":  # a run that is under way has results that nobody sees yet
             continue
         (rows,) = _ask(cursor, f"SELECT count(*) FROM lake.{table}")[0]  # noqa: S608 - names come from contracts
         if rows != len(ledger.rows(sql)):
