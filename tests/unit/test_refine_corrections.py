@@ -9,7 +9,7 @@ import pytest
 from catalog.contract import load_contracts
 from spark_jobs.mapping_use import definitions
 from spark_jobs.refine import codes, corrections, kinds, mappings
-from spark_jobs.refine.corrections import correct, prepare
+from spark_jobs.refine.corrections import Prepared, prepare
 from spark_jobs.refine.mappings import CATALOG, Correction, MappingError, read_corrections, read_crosswalk, standing
 from spark_jobs.refine.registration import BUSINESS, FEED, INPUTS, refine
 
@@ -209,6 +209,12 @@ def correction(**changes: Any) -> Correction:
 
 
 FIRST, SECOND = dt.date(2026, 1, 1), dt.date(2026, 7, 1)
+
+
+def correct(values: dict[str, str | None], prepared: Prepared, on: dt.date) -> tuple[dict[str, str | None], list[str], list[str]]:
+    """corrections.correct for one row."""
+    columns, (applied,), (ended,) = corrections.correct({column: [text] for column, text in values.items()}, prepared, [on])
+    return {column: text for column, (text,) in columns.items()}, applied, ended
 
 
 def test_a_row_counts_from_its_first_day_to_the_day_before_its_end():
