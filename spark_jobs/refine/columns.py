@@ -11,6 +11,6 @@ Value = TypeVar("Value")
 
 
 def each(function: Callable[[Key], Value], column: Sequence[Key]) -> list[Value]:
-    """`[function(value) for value in column]` of a pure function, that is asked once for equal values."""
+    """`[function(value) for value in column]` of a pure function that is asked once for equal values; they must be alike to it."""
     known = {value: function(value) for value in set(column)}
     return [known[value] for value in column]

@@ -27,7 +27,7 @@ _LETTERS = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W\d_]{2}")
 _CJK = re.compile("[\u3400-\u9fff]")
 _AMOUNT = re.compile("[0-9]|[万亿元圆整)）]$")  # a Chinese numeral alone proves no amount: people are called 李四
 _RESIDENT_IN_TEXT = re.compile(r"(?<![0-9])[1-8][0-9]{16}[0-9Xx](?![0-9])")
-_SEVENTEEN_DIGITS = re.compile("[0-9]{17}")
+_SEVENTEEN_DIGITS = re.compile("[1-8][0-9]{16}")
 _DIGIT = re.compile(r"\d")
 
 

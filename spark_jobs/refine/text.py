@@ -9,6 +9,7 @@ import unicodedata
 NULL_TOKENS = frozenset(
     ("", "-", "--", "---", "—", "——", "/", "\\", "\\n", "n/a", "na", "#n/a", "nan", "null", "none", "nil", "(null)", "<null>", "无", "空", "暂无", "未填", "未填写")
 )  # fmt: skip
+LONGEST_TOKEN = max(map(len, NULL_TOKENS))
 SCOPE_LIMIT = 1024  # characters at which the registration system cuts a scope
 SCOPE_END = "〓"  # the mark that it puts after a scope that is complete
 
@@ -83,8 +84,10 @@ def tidy(text: str | None) -> str | None:
 
 def stated(text: str | None) -> str | None:
     """The tidy text, or None where it only stands for nothing (NULL_TOKENS)."""
+    if text is None or (len(text) > LONGEST_TOKEN and _TIDY.fullmatch(text)):  # most texts
+        return text
     text = tidy(text)
-    return None if text is None or (len(text) <= 6 and text.lower() in NULL_TOKENS) else text
+    return None if text is None or (len(text) <= LONGEST_TOKEN and text.lower() in NULL_TOKENS) else text
 
 
 def clean_name(text: str | None) -> str | None:
@@ -114,7 +117,7 @@ def name_key(text: str | None) -> str | None:
     """normalize_name of a name that clean_name made."""
     if text is None:
         return None
-    if len(text) > 6 and _PLAIN_KEY.fullmatch(text):  # short texts may be a word for "nothing"
+    if len(text) > LONGEST_TOKEN and _PLAIN_KEY.fullmatch(text):  # short texts may be a word for "nothing"
         return text.replace("（", "(").replace("）", ")")
     return _careful_key(text)
 
@@ -146,4 +149,6 @@ def clean_scope(text: str | None) -> tuple[str | None, bool]:
     raw = text.rstrip()
     truncated = len(raw) >= SCOPE_LIMIT and not raw.endswith(SCOPE_END)
     tidied = tidy(raw.rstrip(SCOPE_END + " "))
-    return (None if tidied is None or (len(tidied) <= 6 and tidied.lower() in NULL_TOKENS) else tidied.rstrip(SCOPE_END + " ") or None), truncated
+    return (
+        None if tidied is None or (len(tidied) <= LONGEST_TOKEN and tidied.lower() in NULL_TOKENS) else tidied.rstrip(SCOPE_END + " ") or None
+    ), truncated

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from catalog.contract import CONTRACTS as FOLDER
 from catalog.contract import FIELDS, ContractError, load_contracts
-from spark_jobs.refine import rules
+from spark_jobs.refine import registration, rules
 from spark_jobs.refine.batches import OUTPUT_SCHEMA, refine_batches, spark_ddl
 from spark_jobs.refine.identifiers import is_resident_id
 from spark_jobs.refine.registration import BUSINESS, INPUTS, OUTPUTS, content_hash, refine, refine_columns
@@ -220,6 +220,23 @@ def test_a_record_does_not_depend_on_its_batch(rows, data):
     columns = refine_columns(texts, [day for _, day in rows], [None for _ in rows])
     assert tuple(columns) == OUTPUTS
     assert list(zip(*columns.values(), strict=True)) == [tuple(refine(values, day).values()) for values, day in rows]
+
+
+def test_a_text_that_many_rows_state_is_worked_on_once(monkeypatch):
+    asked: list[Any] = []
+
+    def counted(name: str) -> None:
+        original = getattr(registration, name)
+        monkeypatch.setattr(registration, name, lambda *texts: (asked.append((name, texts)), original(*texts))[1])
+
+    for name in ("parse_capital", "parse_date", "read_type", "authority_district"):
+        counted(name)
+    rows = 3_000
+    capitals = ["100(万人民币元)", "3,000(万人民币元)", "N/A"]
+    columns: dict[str, list[str | None]] = {name: [text] * rows for name, text in GOOD.items()}
+    columns["registered_capital_text"] = [capitals[row % 3] for row in range(rows)]
+    registration.refine_columns(columns, [TODAY] * rows, [None] * rows)
+    assert len(asked) == len(set(asked)) == 3 + 1 + 1 + 1
 
 
 @settings(max_examples=300, deadline=None)
