@@ -103,7 +103,12 @@ def test_lost_characters_are_seen():
     assert not unreadable(None)
 
 
-PLAIN_TEXT = st.text(alphabet="一广州甲公司AZaz019（）()N/A龿无空Ａﬁŉİ \u9fff\ua000\u3400", max_size=12) | UNTIDY_TEXT | ANY_TEXT
+PLAIN_TEXT = (
+    st.text(alphabet="一广州甲公司AZaz019（）()N/A龿无空Ａﬁŉİ \u9fff\ua000\u3400", max_size=12)
+    | UNTIDY_TEXT
+    | ANY_TEXT
+    | st.sampled_from(["（NULL）", "（NULL）公司"])
+)
 
 
 @settings(max_examples=1000, deadline=None)
