@@ -8,7 +8,7 @@ from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from spark_jobs.refine.columns import Texts
+from spark_jobs.refine.columns import Texts, no_ids
 from spark_jobs.refine.mappings import CORRECTIONS, Correction, read_corrections, standing
 
 Pair = tuple[str | None, str | None]
@@ -69,7 +69,7 @@ def of_feed(feed: str, columns: Collection[str]) -> Prepared:
 
 def correct(
     values: Mapping[str, Texts], corrections: Prepared, on: Sequence[dt.date]
-) -> tuple[Mapping[str, Texts], list[list[str]], list[list[str]]]:
+) -> tuple[Mapping[str, Texts], list[Sequence[str]], list[Sequence[str]]]:
     """(the texts as corrected, for each row sorted ids of what was applied, and of what fits but had ended by `on`, the day of its delivery).
 
     Every condition is about the text as delivered: one correction never feeds another, so their order does not matter. At most one is
@@ -81,14 +81,14 @@ def correct(
             fitting.setdefault((row, lookup.column), []).append(group)
     # A column that a delivery lacks can be corrected too: nothing was delivered there.
     corrected = {column: list(values.get(column) or [None] * len(on)) for column in {column for _, column in fitting}}
-    applied: list[list[str]] = [[] for _ in on]
-    ended: list[list[str]] = [[] for _ in on]
+    applied, ended = no_ids(len(on)), no_ids(len(on))
     for (row, column), groups in fitting.items():
         now, late = _decided(groups, on[row])
         if now is not None:
             corrected[column][row] = now.corrected or None
             applied[row] = sorted([*applied[row], now.mapping_id])
-        ended[row] = sorted([*ended[row], *late])
+        if late:
+            ended[row] = sorted([*ended[row], *late])
     return {**values, **corrected}, applied, ended
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -84,7 +84,7 @@ def refine_columns(values: Mapping[str, Texts], arrived_on: Sequence[dt.date], b
     dates = each(parse_date, said["registration_date"])
     types = list(zip(said["enterprise_type"], delivered_on, strict=True))
     kinds = each(lambda stated_on: read_type(*stated_on), types)
-    crosswalks = each(lambda stated_on: crosswalk_used(*stated_on), types)
+    crosswalks = each(lambda stated_on: _listed(crosswalk_used(*stated_on)), types)
     name_categories = [category_of_name(name) for name in names]
     categories = [
         category(kind, by_name, code, found.check) for kind, by_name, code, found in zip(kinds, name_categories, codes, identifiers, strict=True)
@@ -136,13 +136,17 @@ def refine_columns(values: Mapping[str, Texts], arrived_on: Sequence[dt.date], b
     reasons, marks = rules.router().route(rules.Rows(delivered, said, record, identifiers, kinds, capitals, name_categories, arrived_on))
     return record | {
         "corrections": corrected,
-        "crosswalks": [[used] if used is not None else [] for used, _ in crosswalks],
-        "ended": [ids if late is None else [*ids, late] for ids, (_, late) in zip(ended, crosswalks, strict=True)],
+        "crosswalks": [used for used, _ in crosswalks],
+        "ended": [[*ids, *late] if late else ids for ids, (_, late) in zip(ended, crosswalks, strict=True)],
         "unmapped": unmapped.of_columns(record, said["industry_name"], kinds, capitals, reasons),
         "quality_marks": marks,
         "reasons": reasons,
         "content_hash": hashes,
     }
+
+
+def _listed(ids: Iterable[str | None]) -> list[list[str]]:
+    return [[identity] if identity is not None else [] for identity in ids]
 
 
 def content_hash(record: Mapping[str, object]) -> str:

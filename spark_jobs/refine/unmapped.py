@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_jobs.refine import capital, kinds
-from spark_jobs.refine.columns import Texts, each
+from spark_jobs.refine.columns import Texts, each, no_ids
 from spark_jobs.refine.districts import province_names, region_names
 
 # Delivered column → the list against which it is read. (The district of an address is found, not mapped: an address is no code.)
@@ -30,7 +30,7 @@ def of_columns(
     types: Sequence[kinds.TypeKind],
     money: Sequence[capital.Capital],
     reasons: Sequence[Sequence[str]],
-) -> list[list[str]]:
+) -> list[Sequence[str]]:
     """What each record states that no list knows, sorted, each as `<delivered column>=<text>`. `industries`: the industries as stated.
 
     Of a record that is set aside (it has `reasons`) nothing is listed: where columns have slipped, a person's name may stand in place of a code.
@@ -44,12 +44,12 @@ def of_columns(
         "region_name": each(_unknown_region, record["region_name"]),
         "industry_name": [None if basis == "stated" else text for text, basis in zip(industries, record["industry_basis"], strict=True)],
     }
-    found: list[list[str]] = [[] for _ in reasons]
+    found = no_ids(len(reasons))
     for column in sorted(unknown):
         if any(unknown[column]):
-            for listed, text, set_aside in zip(found, unknown[column], reasons, strict=True):
-                if text is not None and not set_aside:
-                    listed.append(f"{column}={_shown(text)}")
+            for row, text in enumerate(unknown[column]):
+                if text is not None and not reasons[row]:
+                    found[row] = [*found[row], f"{column}={_shown(text)}"]
     return found
 
 

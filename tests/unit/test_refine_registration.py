@@ -208,18 +208,19 @@ def test_no_text_raises_and_every_result_fits_the_schema(values):
     assert "" not in record.values()
 
 
+EARLIER = dt.date(2019, 2, 1)
 # Few texts for each column, so that a batch repeats them.
 VARIED = st.fixed_dictionaries({column: TEXT | st.sampled_from([None, GOOD.get(column), "N/A", RESIDENT, "2019-03-01"]) for column in INPUTS})
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(VARIED, st.sampled_from([TODAY, dt.date(2019, 2, 1)])), max_size=8), st.data())
+@given(st.lists(st.tuples(VARIED, st.sampled_from([TODAY, EARLIER]), st.sampled_from([None, TODAY, EARLIER])), max_size=8), st.data())
 def test_a_record_does_not_depend_on_its_batch(rows, data):
     rows = data.draw(st.permutations(rows + rows))
-    texts = {column: [values[column] for values, _ in rows] for column in INPUTS}
-    columns = refine_columns(texts, [day for _, day in rows], [None for _ in rows])
+    texts = {column: [values[column] for values, _, _ in rows] for column in INPUTS}
+    columns = refine_columns(texts, [arrived for _, arrived, _ in rows], [business for _, _, business in rows])
     assert tuple(columns) == OUTPUTS
-    assert list(zip(*columns.values(), strict=True)) == [tuple(refine(values, day).values()) for values, day in rows]
+    assert list(zip(*columns.values(), strict=True)) == [tuple(refine(*row).values()) for row in rows]
 
 
 def test_a_text_that_many_rows_state_is_worked_on_once(monkeypatch):
@@ -229,14 +230,14 @@ def test_a_text_that_many_rows_state_is_worked_on_once(monkeypatch):
         original = getattr(registration, name)
         monkeypatch.setattr(registration, name, lambda *texts: (asked.append((name, texts)), original(*texts))[1])
 
-    for name in ("parse_capital", "parse_date", "read_type", "authority_district"):
+    for name in ("parse_capital", "parse_date", "read_type", "crosswalk_used", "authority_district"):
         counted(name)
     rows = 3_000
     capitals = ["100(万人民币元)", "3,000(万人民币元)", "N/A"]
     columns: dict[str, list[str | None]] = {name: [text] * rows for name, text in GOOD.items()}
     columns["registered_capital_text"] = [capitals[row % 3] for row in range(rows)]
     registration.refine_columns(columns, [TODAY] * rows, [None] * rows)
-    assert len(asked) == len(set(asked)) == 3 + 1 + 1 + 1
+    assert len(asked) == len(set(asked)) == 3 + 1 + 1 + 1 + 1
 
 
 @settings(max_examples=300, deadline=None)
