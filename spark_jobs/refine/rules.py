@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from catalog.contract import Contract, Rule, load_contracts
 from spark_jobs.refine import capital, identifiers, kinds
+from spark_jobs.refine.columns import no_ids
 from spark_jobs.refine.dates import parse_date
 from spark_jobs.refine.districts import province_names
 from spark_jobs.refine.text import ANNOTATION, is_plain, stated, tidy, unreadable
@@ -311,19 +312,19 @@ class Router:
         self.quarantine = sorted((r.id, _test(r)) for r in row_rules if r.severity == "quarantine")
         self.warn = sorted((r.id, _test(r)) for r in row_rules if r.severity == "warn")
 
-    def route(self, rows: Rows) -> tuple[list[list[str]], list[list[str]]]:
+    def route(self, rows: Rows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
         """(reasons, marks), each for each row: sorted ids of the quarantine rules and of the warn rules that it fails."""
         return _failed(self.quarantine, rows), _failed(self.warn, rows)
 
 
-def _failed(tests: list[tuple[str, Check]], rows: Rows) -> list[list[str]]:
-    failed: list[list[str]] = [[] for _ in rows.arrived_on]
+def _failed(tests: list[tuple[str, Check]], rows: Rows) -> list[Sequence[str]]:
+    failed = no_ids(len(rows.arrived_on))
     for name, test in tests:
         good = test(rows)
         if not all(good):
-            for ids, passed in zip(failed, good, strict=True):
+            for row, passed in enumerate(good):
                 if not passed:
-                    ids.append(name)
+                    failed[row] = [*failed[row], name]
     return failed
 
 
