@@ -301,7 +301,8 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
     temporary = target.with_suffix(".new")
     count = 0
     try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        # Names, codes, addresses and scopes are nearly all distinct: dictionaries of them cost time, and zstd packs as well without.
+        with pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer:
             group: list[pa.RecordBatch] = []
             for columns, rows in _batches(_rows(contract, source, target.parent)):
                 group.append(_batch(schema, delivery.delivery_id, count + 1, columns, rows))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from spark_jobs.refine.registration import INPUTS, OUTPUTS, refine
+from spark_jobs.refine.columns import Value
+from spark_jobs.refine.registration import INPUTS, OUTPUTS, refine_columns
 
 CHINA = ZoneInfo("Asia/Shanghai")
 UNSPLITTABLE = "unsplittable_line"  # the record could not be split into columns; the text is in raw_line
@@ -63,24 +66,26 @@ def refine_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 
 def _refined(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-    inputs = [name for name in INPUTS if name in columns]
-    texts = list(zip(*(columns[name] for name in inputs), strict=True)) or [()] * batch.num_rows
-    days: dict[dt.datetime, dt.date] = {}
-    output: dict[str, list[object]] = {name: [] for name in OUTPUTS}
-    effective: list[object] = []
-    for values, arrived_at, raw_line, business_date in zip(texts, columns["arrived_at"], columns["raw_line"], columns["business_date"], strict=True):
-        if raw_line is None:
-            day = days.get(arrived_at)
-            if day is None:
-                day = days[arrived_at] = (arrived_at if arrived_at.tzinfo else arrived_at.replace(tzinfo=dt.UTC)).astimezone(CHINA).date()
-            record = refine(dict(zip(inputs, values, strict=True)), day, business_date)
-        else:
-            record = _EMPTY
-        for name, held in output.items():
-            held.append(record[name])
-        effective.append(business_date if business_date is not None else record["registration_date"])
-    arrays = [pa.array(output[name], OUTPUT_SCHEMA.field(name).type) for name in OUTPUTS]
-    for name, type_ in _PASSED_ON.items():
-        arrays.append(pa.array(effective, type_) if name == "effective_from" else batch.column(name).cast(type_))
-    return pa.RecordBatch.from_arrays(arrays, schema=OUTPUT_SCHEMA)
+    texts = {name: batch.column(name).to_pylist() for name in INPUTS if name in batch.schema.names}
+    business_date = batch.column("business_date").cast(pa.date32())
+    output = refine_columns(texts, _few(batch.column("arrived_at"), _day), _few(business_date, lambda date: date))
+    for row, raw_line in enumerate(batch.column("raw_line").to_pylist()):
+        if raw_line is not None:
+            for name, held in output.items():
+                held[row] = _EMPTY[name]
+    arrays = {name: pa.array(output[name], OUTPUT_SCHEMA.field(name).type) for name in OUTPUTS}
+    effective = pc.coalesce(business_date, arrays["registration_date"])
+    passed_on = {name: batch.column(name).cast(type_) for name, type_ in _PASSED_ON.items() if name != "effective_from"}
+    return pa.RecordBatch.from_pydict(arrays | passed_on | {"effective_from": effective}, schema=OUTPUT_SCHEMA)
+
+
+def _few(column: pa.Array, function: Callable[[Any], Value]) -> list[Value]:
+    """The function of each value of a column in which few different values stand: what is the same for all rows of a delivery."""
+    encoded = column.dictionary_encode(null_encoding="encode")
+    values = [function(value) for value in encoded.dictionary.to_pylist()]
+    return [values[index] for index in encoded.indices.to_pylist()]
+
+
+def _day(moment: dt.datetime) -> dt.date:
+    """The day of a moment in China."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(CHINA).date()

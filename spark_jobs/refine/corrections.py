@@ -3,25 +3,57 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import product
+from typing import NamedTuple
 
+from spark_jobs.refine.columns import Texts, no_ids
 from spark_jobs.refine.mappings import CORRECTIONS, Correction, read_corrections, standing
 
-# column → delivered text → groups of one condition each, those that name records before those for every row
-Prepared = Mapping[str, Mapping[str, tuple[tuple[Correction, ...], ...]]]
+Pair = tuple[str | None, str | None]
+
+
+class Group(NamedTuple):
+    """Corrections of one condition; of several conditions that fit, the one of the lowest `rank` goes first."""
+
+    rank: int
+    rows: tuple[Correction, ...]
+
+
+class Lookup(NamedTuple):
+    """All corrections of one column that look at one other column, `when_column` (empty: at none).
+
+    `groups`: by the text delivered in the column and that in `when_column`. `delivered` and `when_values`: the texts that stand there.
+    """
+
+    column: str
+    when_column: str
+    delivered: frozenset[str | None]
+    when_values: frozenset[str | None]
+    groups: Mapping[Pair, Group]
+
+
+Prepared = Sequence[Lookup]
 
 
 def prepare(corrections: Iterable[Correction]) -> Prepared:
-    """Corrections in the order in which they are looked up."""
-    groups: dict[tuple[str, ...], list[Correction]] = {}
+    """Corrections as they are looked up. Those that name records go before those for every row, then the lower id."""
+    conditions: dict[tuple[str, ...], list[Correction]] = {}
     for correction in sorted(corrections, key=lambda c: (not c.when_column, c.mapping_id)):
-        groups.setdefault(correction.condition, []).append(correction)
-    found: dict[str, dict[str, tuple[tuple[Correction, ...], ...]]] = {}
-    for (column, delivered, _, _), rows in groups.items():
-        by_text = found.setdefault(column, {})
-        by_text[delivered] = (*by_text.get(delivered, ()), tuple(rows))
-    return found
+        conditions.setdefault(correction.condition, []).append(correction)
+    looked_at: dict[tuple[str, str], dict[Pair, Group]] = {}
+    for rank, ((column, delivered, when_column, when_value), rows) in enumerate(conditions.items()):
+        groups = looked_at.setdefault((column, when_column), {})
+        groups |= dict.fromkeys(product(_as_delivered(delivered), _as_delivered(when_value)), Group(rank, tuple(rows)))
+    return [
+        Lookup(column, when_column, frozenset(text for text, _ in groups), frozenset(text for _, text in groups), groups)
+        for (column, when_column), groups in looked_at.items()
+    ]
+
+
+def _as_delivered(text: str) -> tuple[str | None, ...]:
+    return (text,) if text else (None, "")
 
 
 def listed(feed: str, columns: Collection[str]) -> tuple[Correction, ...]:
@@ -35,28 +67,49 @@ def of_feed(feed: str, columns: Collection[str]) -> Prepared:
     return prepare(listed(feed, columns))
 
 
-def correct(values: Mapping[str, str | None], corrections: Prepared, on: dt.date) -> tuple[Mapping[str, str | None], list[str], list[str]]:
-    """(the texts as corrected, sorted ids of what was applied, sorted ids of what fits but had ended by `on`, the day of the delivery).
+def correct(
+    values: Mapping[str, Texts], corrections: Prepared, on: Sequence[dt.date]
+) -> tuple[Mapping[str, Texts], list[Sequence[str]], list[Sequence[str]]]:
+    """(the texts as corrected, for each row sorted ids of what was applied, and of what fits but had ended by `on`, the day of its delivery).
 
     Every condition is about the text as delivered: one correction never feeds another, so their order does not matter. At most one is
     applied to a column; one that names records goes before one for every row, then the lower id.
     """
-    corrected: dict[str, str | None] = {}
-    applied, ended = [], []
-    for column, by_text in corrections.items():
-        groups = by_text.get(values.get(column) or "")
-        if groups is None:
-            continue
-        late = []
-        for rows in groups:
-            if rows[0].when_column and (values.get(rows[0].when_column) or "") != rows[0].when_value:
-                continue
-            now, before = standing(rows, on)
-            if now is not None:
-                corrected[column] = now.corrected or None
-                applied.append(now.mapping_id)
-                break
-            late += [before.mapping_id] if before is not None else []
-        else:
-            ended += late
-    return {**values, **corrected} if corrected else values, sorted(applied), sorted(ended)
+    fitting: dict[tuple[int, str], list[Group]] = {}
+    for lookup in corrections:
+        for row, group in _fitting(lookup, values, len(on)):
+            fitting.setdefault((row, lookup.column), []).append(group)
+    # A column that a delivery lacks can be corrected too: nothing was delivered there.
+    corrected = {column: list(values.get(column) or [None] * len(on)) for column in {column for _, column in fitting}}
+    applied, ended = no_ids(len(on)), no_ids(len(on))
+    for (row, column), groups in fitting.items():
+        now, late = _decided(groups, on[row])
+        if now is not None:
+            corrected[column][row] = now.corrected or None
+            applied[row] = sorted([*applied[row], now.mapping_id])
+        if late:
+            ended[row] = sorted([*ended[row], *late])
+    return {**values, **corrected}, applied, ended
+
+
+def _fitting(lookup: Lookup, values: Mapping[str, Texts], rows: int) -> Iterator[tuple[int, Group]]:
+    """The rows whose texts fit a condition, each with its corrections."""
+    nothing: Texts = [None] * rows
+    delivered, when = values.get(lookup.column, nothing), values.get(lookup.when_column, nothing)
+    # In most batches no row fits, and sets tell that much faster than a look at each row.
+    if lookup.delivered.isdisjoint(delivered) or lookup.when_values.isdisjoint(when):
+        return
+    for row, texts in enumerate(zip(delivered, when, strict=True)):
+        if texts in lookup.groups:
+            yield row, lookup.groups[texts]
+
+
+def _decided(groups: Iterable[Group], on: dt.date) -> tuple[Correction | None, list[str]]:
+    """(the correction that is applied on a day, else the ids of those that had ended by then) of the groups that fit one text."""
+    late = []
+    for group in sorted(groups):
+        now, before = standing(group.rows, on)
+        if now is not None:
+            return now, []
+        late += [before.mapping_id] if before is not None else []
+    return None, late

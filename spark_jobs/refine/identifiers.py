@@ -22,6 +22,7 @@ _RESIDENT = tuple(pow(2, 17 - i, 11) for i in range(17))
 # One table per place: symbol → its share of the sum.
 _OUTER_SHARE = tuple({s: v * w for s, v in _VALUE.items()} for w in _OUTER)
 _ORG_SHARE = tuple({s: v * w for s, v in _ORG_VALUE.items()} for w in _ORG)
+_symbol_share = dict[str, int].__getitem__
 
 _PROVINCES = "1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]"
 _CODE = re.compile(f"[{ALPHABET}]{{2}}[0-9]{{6}}[{ALPHABET}]{{10}}")
@@ -61,6 +62,11 @@ class Identifier(NamedTuple):
     value: str | None
     check: str
     resident: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is a credit code that passed its checks, or one of the pilot."""
+        return self.kind == "uscc" and self.check in ("passed", "pilot")
 
 
 NO_IDENTIFIER = Identifier("none", None, "unchecked")
@@ -123,13 +129,13 @@ def code_check(code: str) -> str:
 
 def credit_code_check(first: str) -> str:
     """The 18th character for the first 17 (GB 32100-2015, MOD 31). Raises KeyError for a symbol outside the alphabet."""
-    total = sum([share[symbol] for share, symbol in zip(_OUTER_SHARE, first, strict=True)])
+    total = sum(map(_symbol_share, _OUTER_SHARE, first))
     return ALPHABET[-total % 31]
 
 
 def organisation_code_check(first: str) -> str:
     """The 9th character of an organisation code for its first 8 (GB 11714-1997, MOD 11). Raises KeyError for another symbol."""
-    total = sum([share[symbol] for share, symbol in zip(_ORG_SHARE, first, strict=True)])
+    total = sum(map(_symbol_share, _ORG_SHARE, first))
     return "0X987654321"[total % 11]
 
 
@@ -149,6 +155,8 @@ def is_organisation_code(text: str) -> bool:
 
 def is_resident_id(value: str) -> bool:
     """Whether 18 characters are a resident identity number: province, real date of birth, check digit (GB 11643-1999)."""
+    if value[:1] not in "12345678":  # the provinces; nearly all codes begin with 9
+        return False
     found = _RESIDENT18.fullmatch(value)
     if not found or not _is_date(found["date"]):
         return False

@@ -27,8 +27,12 @@ def _words() -> dict[str, str]:
 
 
 @cache
-def _longest() -> int:
-    return max(map(len, _words()))
+def _lengths() -> dict[str, list[int]]:
+    """Last character of a word → lengths of the words that end in it, the longest first."""
+    found: dict[str, set[int]] = {}
+    for word in _words():
+        found.setdefault(word[-1], set()).add(len(word))
+    return {character: sorted(lengths, reverse=True) for character, lengths in found.items()}
 
 
 @cache
@@ -93,7 +97,7 @@ def section_of_name(name: str) -> str | None:
 
 def _last_word(text: str) -> str | None:
     words = _words()
-    for length in range(min(_longest(), len(text)), 0, -1):
+    for length in _lengths().get(text[-1:], ()):
         section = words.get(text[-length:])
         if section is not None:
             return section or None  # an empty section: a longer word that takes the meaning away from its ending

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
 from catalog.contract import Contract, Rule, load_contracts
 from spark_jobs.refine import capital, identifiers, kinds
+from spark_jobs.refine.columns import no_ids
 from spark_jobs.refine.dates import parse_date
 from spark_jobs.refine.districts import province_names
-from spark_jobs.refine.text import ANNOTATION, stated, tidy, unreadable
+from spark_jobs.refine.text import ANNOTATION, is_plain, stated, tidy, unreadable
 
 FEED = "bronze.registration_subjects"
 FIRST_PLAUSIBLE = dt.date(1949, 10, 1)  # no registrar of today is older
@@ -27,28 +28,30 @@ _LETTERS = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W\d_]{2}")
 _CJK = re.compile("[\u3400-\u9fff]")
 _AMOUNT = re.compile("[0-9]|[万亿元圆整)）]$")  # a Chinese numeral alone proves no amount: people are called 李四
 _RESIDENT_IN_TEXT = re.compile(r"(?<![0-9])[1-8][0-9]{16}[0-9Xx](?![0-9])")
+_SEVENTEEN_DIGITS = re.compile("[1-8][0-9]{16}")
 _DIGIT = re.compile(r"\d")
 
 
-class Row(NamedTuple):
-    """A record with what it was made of: `delivered` texts by column, the same tidied in `said` (None: nothing), `record` as refined, the day
-    it arrived (China)."""
+class Rows(NamedTuple):
+    """Records by column, with what they were made of: `delivered` texts, the same tidied in `said` (None: nothing), `record` as refined,
+    `name_categories` as the names prove them (kinds.category_of_name), the day each arrived (China)."""
 
-    delivered: Mapping[str, str | None]
-    said: Mapping[str, str | None]
-    record: Mapping[str, Any]
-    identifier: identifiers.Identifier
-    kind: kinds.TypeKind
-    capital: capital.Capital
-    arrived_on: dt.date
+    delivered: Mapping[str, Sequence[str | None]]
+    said: Mapping[str, Sequence[str | None]]
+    record: Mapping[str, Sequence[Any]]
+    identifiers: Sequence[identifiers.Identifier]
+    kinds: Sequence[kinds.TypeKind]
+    capitals: Sequence[capital.Capital]
+    name_categories: Sequence[str | None]
+    arrived_on: Sequence[dt.date]
 
 
-Check = Callable[[Row], bool]
+Check = Callable[[Rows], list[bool]]
 CHECKS: dict[str, Check] = {}
 
 
 def check(function: Check) -> Check:
-    """Register a check under its name. It returns True where the row is in order, also where there is nothing to judge."""
+    """Register a check under its name. It returns True for each row that is in order, also where there is nothing to judge."""
     CHECKS[function.__name__] = function
     return function
 
@@ -57,152 +60,162 @@ def check(function: Check) -> Check:
 
 
 @check
-def name_legible(row: Row) -> bool:
+def name_legible(rows: Rows) -> list[bool]:
     """The name names something: not only digits and signs, no code, no date."""
-    name = row.record["subject_name"]
-    if name is None:
-        return True
-    if row.record["normalized_name"] is None or _LETTERS.search(name) is None:
+    return [name is None or _legible(name, key) for name, key in zip(rows.record["subject_name"], rows.record["normalized_name"], strict=True)]
+
+
+def _legible(name: str, key: str | None) -> bool:
+    if key is None or _LETTERS.search(name) is None:
         return False
     return not name.isascii() or (identifiers.identify(name) is identifiers.NO_IDENTIFIER and parse_date(name) is None)
 
 
 @check
-def name_clean(row: Row) -> bool:
+def name_clean(rows: Rows) -> list[bool]:
     """The name has no lost character, no registrar's remark (简称, 冻结) and no trailing punctuation."""
-    raw = tidy(row.delivered.get("subject_name"))
-    if raw is None or row.record["subject_name"] is None:
-        return True
-    return not (raw[-1] in "。．.,，;；、:：*" or unreadable(row.delivered["subject_name"]) or ANNOTATION.search(raw))
+    return [
+        text is None or is_plain(text) or name is None or _clean(text)
+        for text, name in zip(rows.delivered["subject_name"], rows.record["subject_name"], strict=True)
+    ]
+
+
+def _clean(text: str) -> bool:
+    raw = tidy(text)
+    return raw is None or not (raw[-1] in "。．.,，;；、:：*" or unreadable(text) or ANNOTATION.search(raw))
 
 
 @check
-def columns_aligned(row: Row) -> bool:
+def columns_aligned(rows: Rows) -> list[bool]:
     """Fewer than two columns hold what belongs into another: then the sender's columns have slipped, and none can be trusted."""
-    record = row.record
-    slipped = 0
-    if record["province_name"] is not None and record["province_name"] not in province_names():
-        slipped += 1
-    if row.capital.status == "unparsed" and not _AMOUNT.search(record["registered_capital_text"] or ""):
-        slipped += 1
-    if record["registration_date"] is None and _CJK.search(
-        (row.said["registration_date"] or "").replace("年", "").replace("月", "").replace("日", "")
-    ):
-        slipped += 1
-    if row.identifier.kind == "none" and _CJK.search(row.said["credit_code"] or ""):
-        slipped += 1
-    name, address = record["subject_name"], record["registered_address"]
-    if name is not None and name.isascii() and _DIGIT.search(name) and not name_legible(row):
-        slipped += 1
-    if address is not None and not _CJK.search(address) and _DIGIT.search(address):
-        slipped += 1
-    return slipped < 2
+    record, said, provinces = rows.record, rows.said, province_names()
+    slipped = (
+        [province is not None and province not in provinces for province in record["province_name"]],
+        [
+            held.status == "unparsed" and not _AMOUNT.search(text or "")
+            for held, text in zip(rows.capitals, record["registered_capital_text"], strict=True)
+        ],
+        [date is None and _is_words(text) for date, text in zip(record["registration_date"], said["registration_date"], strict=True)],
+        [found.kind == "none" and bool(_CJK.search(text or "")) for found, text in zip(rows.identifiers, said["credit_code"], strict=True)],
+        [
+            name is not None and name.isascii() and bool(_DIGIT.search(name)) and not _legible(name, key)
+            for name, key in zip(record["subject_name"], record["normalized_name"], strict=True)
+        ],
+        [address is not None and not _CJK.search(address) and bool(_DIGIT.search(address)) for address in record["registered_address"]],
+    )
+    return [sum(columns) < 2 for columns in zip(*slipped, strict=True)]
+
+
+def _is_words(date_text: str | None) -> bool:
+    return bool(_CJK.search((date_text or "").replace("年", "").replace("月", "").replace("日", "")))
 
 
 @check
-def subject_identifiable(row: Row) -> bool:
+def subject_identifiable(rows: Rows) -> list[bool]:
     """A code or number, or a name with its district: without one nobody can say which subject is meant."""
-    return row.identifier.value is not None or row.record["district_code"] is not None
+    return [found.value is not None or district is not None for found, district in zip(rows.identifiers, rows.record["district_code"], strict=True)]
 
 
 @check
-def no_resident_id_in_text(row: Row) -> bool:
+def no_resident_id_in_text(rows: Rows) -> list[bool]:
     """Name, address and scope hold no resident identity number."""
-    for column in ("subject_name", "registered_address", "business_scope"):
-        text = row.record[column]
-        if text is not None:
-            for found in _RESIDENT_IN_TEXT.finditer(text):
-                if identifiers.is_resident_id(found[0].upper()):
-                    return False
-    return True
+    columns = [rows.record[column] for column in ("subject_name", "registered_address", "business_scope")]
+    return [not any(text is not None and _holds_resident_id(text) for text in texts) for texts in zip(*columns, strict=True)]
+
+
+def _holds_resident_id(text: str) -> bool:
+    # The digits alone are found faster, and nearly no text has so many.
+    return _SEVENTEEN_DIGITS.search(text) is not None and any(
+        identifiers.is_resident_id(found[0].upper()) for found in _RESIDENT_IN_TEXT.finditer(text)
+    )
 
 
 @check
-def representative_is_name(row: Row) -> bool:
+def representative_is_name(rows: Rows) -> list[bool]:
     """The representative is a name, without digits (a phone or identity number)."""
-    return not _DIGIT.search(row.record["legal_representative"] or "")
+    return [text is None or not _DIGIT.search(text) for text in rows.record["legal_representative"]]
 
 
 # --- code --------------------------------------------------------------------------------------------------------------
 
 
 @check
-def no_resident_id_as_code(row: Row) -> bool:
+def no_resident_id_as_code(rows: Rows) -> list[bool]:
     """The code column holds no person's identity number."""
-    return not row.identifier.resident
+    return [not found.resident for found in rows.identifiers]
 
 
 @check
-def identifier_recognised(row: Row) -> bool:
+def identifier_recognised(rows: Rows) -> list[bool]:
     """What is stated as code is a credit code or a registration number by its form."""
-    return row.identifier.kind != "none" or row.identifier.resident or row.said["credit_code"] is None
+    return [found.kind != "none" or found.resident or text is None for found, text in zip(rows.identifiers, rows.said["credit_code"], strict=True)]
 
 
 @check
-def identifier_checked(row: Row) -> bool:
+def identifier_checked(rows: Rows) -> list[bool]:
     """The check digits fit, or the code is one of the pilot, or there are none (13 digits)."""
-    return row.identifier.check in ("passed", "pilot", "unchecked")
+    return [found.check in ("passed", "pilot", "unchecked") for found in rows.identifiers]
 
 
 @check
-def department_known(row: Row) -> bool:
+def department_known(rows: Rows) -> list[bool]:
     """Positions 1 and 2 of a credit code are a department and a category of the standard."""
-    return row.identifier.kind != "uscc" or identifiers.department_known(row.identifier.value or "")
+    return [code is None or identifiers.department_known(code) for code in rows.record["credit_code"]]
 
 
 @check
-def code_not_filled_up(row: Row) -> bool:
+def code_not_filled_up(rows: Rows) -> list[bool]:
     """A credit code is whole, not a beginning filled up with zeros: many subjects would share it."""
-    return row.identifier.kind != "uscc" or not identifiers.is_filler(row.identifier.value or "")
+    return [code is None or not identifiers.is_filler(code) for code in rows.record["credit_code"]]
 
 
 # --- date --------------------------------------------------------------------------------------------------------------
 
 
 @check
-def registration_date_real(row: Row) -> bool:
+def registration_date_real(rows: Rows) -> list[bool]:
     """A stated date can be read and exists."""
-    return row.record["registration_date"] is not None or row.said["registration_date"] is None
+    return [date is not None or text is None for date, text in zip(rows.record["registration_date"], rows.said["registration_date"], strict=True)]
 
 
 @check
-def registration_date_not_future(row: Row) -> bool:
+def registration_date_not_future(rows: Rows) -> list[bool]:
     """The date is not after the day of arrival."""
-    date = row.record["registration_date"]
-    return date is None or date <= row.arrived_on
+    return [date is None or date <= arrived_on for date, arrived_on in zip(rows.record["registration_date"], rows.arrived_on, strict=True)]
 
 
 @check
-def registration_date_plausible(row: Row) -> bool:
+def registration_date_plausible(rows: Rows) -> list[bool]:
     """The date is not before 1949-10-01."""
-    date = row.record["registration_date"]
-    return date is None or date >= FIRST_PLAUSIBLE
+    return [date is None or date >= FIRST_PLAUSIBLE for date in rows.record["registration_date"]]
 
 
 # --- kind --------------------------------------------------------------------------------------------------------------
 
 
 @check
-def type_known(row: Row) -> bool:
+def type_known(rows: Rows) -> list[bool]:
     """A stated type is in the list of types."""
-    return row.kind.known or row.kind.text is None
+    return [kind.known or kind.text is None for kind in rows.kinds]
 
 
 @check
-def category_consistent(row: Row) -> bool:
+def category_consistent(rows: Rows) -> list[bool]:
     """Type, name and a code that passed its checks don't say different categories."""
-    record = row.record
-    trusted = row.identifier.kind == "uscc" and row.identifier.check in ("passed", "pilot")
-    if row.kind.category is None and not trusted:
-        return True
-    said = {row.kind.category, kinds.category_of_name(record["subject_name"])} - {None}
+    return [
+        _agree(kind.category, by_name, kinds.category_of_code(found.value or "") if found.trusted else None)
+        for kind, by_name, found in zip(rows.kinds, rows.name_categories, rows.identifiers, strict=True)
+    ]
+
+
+@cache
+def _agree(by_type: str | None, by_name: str | None, by_code: str | None) -> bool:
+    said = {by_type, by_name} - {None}
     if said == {"foreign_office", "branch"}:  # offices of foreign companies call themselves 办事处 too
         return True
-    if trusted:
-        by_code = kinds.category_of_code(row.identifier.value or "")
-        # 91 covers companies, their branches and offices.
-        if by_code is not None and not (by_code == "enterprise" and said <= {"enterprise", "branch", "foreign_office"}):
-            said.add(by_code)
+    # 91 covers companies, their branches and offices.
+    if by_code is not None and not (by_code == "enterprise" and said <= {"enterprise", "branch", "foreign_office"}):
+        said.add(by_code)
     return len(said) < 2
 
 
@@ -210,68 +223,77 @@ def category_consistent(row: Row) -> bool:
 
 
 @check
-def capital_stated(row: Row) -> bool:
+def capital_stated(rows: Rows) -> list[bool]:
     """A company states its capital. Branches, offices and sole traders have none."""
-    return row.capital.status != "not_stated" or row.record["subject_category"] != "enterprise"
+    return [
+        held.status != "not_stated" or category != "enterprise" for held, category in zip(rows.capitals, rows.record["subject_category"], strict=True)
+    ]
 
 
 @check
-def capital_parsed(row: Row) -> bool:
+def capital_parsed(rows: Rows) -> list[bool]:
     """A stated capital can be read."""
-    return row.capital.status != "unparsed"
+    return [held.status != "unparsed" for held in rows.capitals]
 
 
 @check
-def capital_unit_stated(row: Row) -> bool:
+def capital_unit_stated(rows: Rows) -> list[bool]:
     """A capital has a unit; a bare number counts as yuan and may be meant in 万元."""
-    return row.capital.amount is None or row.capital.unit is not None
+    return [held.amount is None or held.unit is not None for held in rows.capitals]
 
 
 @check
-def capital_rate_known(row: Row) -> bool:
+def capital_rate_known(rows: Rows) -> list[bool]:
     """There is a rate for the currency and year."""
-    return row.capital.status != "no_rate"
+    return [held.status != "no_rate" for held in rows.capitals]
 
 
 @check
-def capital_plausible(row: Row) -> bool:
+def capital_plausible(rows: Rows) -> list[bool]:
     """A capital is not above 10^11 yuan, and that of a company is above zero."""
-    yuan = row.capital.yuan
-    return yuan is None or ((yuan > 0 or row.record["subject_category"] != "enterprise") and yuan <= LARGEST_PLAUSIBLE)
+    return [
+        held.yuan is None or ((held.yuan > 0 or category != "enterprise") and held.yuan <= LARGEST_PLAUSIBLE)
+        for held, category in zip(rows.capitals, rows.record["subject_category"], strict=True)
+    ]
 
 
 # --- scope, industry, place --------------------------------------------------------------------------------------------
 
 
 @check
-def scope_complete(row: Row) -> bool:
+def scope_complete(rows: Rows) -> list[bool]:
     """The scope is not cut off at 1,024 characters."""
-    return not row.record["scope_truncated"]
+    return [not truncated for truncated in rows.record["scope_truncated"]]
 
 
 @check
-def industry_readable(row: Row) -> bool:
+def industry_readable(rows: Rows) -> list[bool]:
     """A stated industry is a code or the name of a section or division."""
-    return row.record["industry_basis"] == "stated" or row.said["industry_name"] is None
+    return [basis == "stated" or text is None for basis, text in zip(rows.record["industry_basis"], rows.said["industry_name"], strict=True)]
 
 
 @check
-def district_found(row: Row) -> bool:
+def district_found(rows: Rows) -> list[bool]:
     """An address of the city names its district."""
-    return row.record["district_code"] is not None or row.record["district_reason"] in ("no_address", "other_city")
+    return [
+        code is not None or reason in ("no_address", "other_city")
+        for code, reason in zip(rows.record["district_code"], rows.record["district_reason"], strict=True)
+    ]
 
 
 @check
-def address_in_city(row: Row) -> bool:
+def address_in_city(rows: Rows) -> list[bool]:
     """The address lies in the city."""
-    return row.record["district_reason"] != "other_city"
+    return [reason != "other_city" for reason in rows.record["district_reason"]]
 
 
 @check
-def district_agrees(row: Row) -> bool:
+def district_agrees(rows: Rows) -> list[bool]:
     """Address and supervising authority name the same district, where both name one."""
-    record = row.record
-    return record["supervising_district_code"] in (None, record["district_code"]) or record["district_code"] is None
+    return [
+        supervising is None or code is None or supervising == code
+        for supervising, code in zip(rows.record["supervising_district_code"], rows.record["district_code"], strict=True)
+    ]
 
 
 # --- from the contract -------------------------------------------------------------------------------------------------
@@ -290,9 +312,20 @@ class Router:
         self.quarantine = sorted((r.id, _test(r)) for r in row_rules if r.severity == "quarantine")
         self.warn = sorted((r.id, _test(r)) for r in row_rules if r.severity == "warn")
 
-    def route(self, row: Row) -> tuple[list[str], list[str]]:
-        """(reasons, marks): sorted ids of the quarantine rules and of the warn rules that the row fails."""
-        return [name for name, good in self.quarantine if not good(row)], [name for name, good in self.warn if not good(row)]
+    def route(self, rows: Rows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+        """(reasons, marks), each for each row: sorted ids of the quarantine rules and of the warn rules that it fails."""
+        return _failed(self.quarantine, rows), _failed(self.warn, rows)
+
+
+def _failed(tests: list[tuple[str, Check]], rows: Rows) -> list[Sequence[str]]:
+    failed = no_ids(len(rows.arrived_on))
+    for name, test in tests:
+        good = test(rows)
+        if not all(good):
+            for row, passed in enumerate(good):
+                if not passed:
+                    failed[row] = [*failed[row], name]
+    return failed
 
 
 def _test(rule: Rule) -> Check:
@@ -302,17 +335,17 @@ def _test(rule: Rule) -> Check:
     if "check" in rule.arguments:
         return CHECKS[rule.arguments["check"]]
     if rule.metric == "nullValues":
-        return lambda row: row.delivered.get(column) is not None
+        return lambda rows: [text is not None for text in rows.delivered[column]]
     if rule.metric == "missingValues":
         # What stands for nothing in every column (text.NULL_TOKENS) is missing too; a rule can only add to it.
         more = frozenset(token for token in rule.arguments.get("missingValues", ()) if stated(token) is not None)
-        return lambda row: (text := row.said[column]) is not None and text not in more
+        return lambda rows: [text is not None and text not in more for text in rows.said[column]]
     # A value that is missing is not invalid; that is the other rule's matter.
     if "pattern" in rule.arguments:
         search = re.compile(rule.arguments["pattern"]).search
-        return lambda row: (text := row.said[column]) is None or search(text) is not None
+        return lambda rows: [text is None or search(text) is not None for text in rows.said[column]]
     valid = frozenset(rule.arguments.get("validValues", ()))
-    return lambda row: (text := row.said[column]) is None or text in valid
+    return lambda rows: [text is None or text in valid for text in rows.said[column]]
 
 
 @cache

@@ -9,6 +9,7 @@ import unicodedata
 NULL_TOKENS = frozenset(
     ("", "-", "--", "---", "—", "——", "/", "\\", "\\n", "n/a", "na", "#n/a", "nan", "null", "none", "nil", "(null)", "<null>", "无", "空", "暂无", "未填", "未填写")
 )  # fmt: skip
+LONGEST_TOKEN = max(map(len, NULL_TOKENS))
 SCOPE_LIMIT = 1024  # characters at which the registration system cuts a scope
 SCOPE_END = "〓"  # the mark that it puts after a scope that is complete
 
@@ -62,6 +63,16 @@ _TAIL = " 。．.,，;；、:：*"
 ANNOTATION = re.compile(r"\s*[(（](?:简称|原名|曾用名|冻结|查封|注)[^()（）]*[)）]")
 
 
+# Most names: characters that none of the steps below changes.
+_PLAIN = re.compile("[\u4e00-\u9fffA-Za-z0-9]+")
+_PLAIN_KEY = re.compile("[\u4e00-\u9fffA-Z0-9（）]+")
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is only Chinese characters, letters and digits, so that tidying leaves it as it is."""
+    return _PLAIN.fullmatch(text) is not None
+
+
 def tidy(text: str | None) -> str | None:
     """The text without characters that carry nothing, with single blanks and half-width letters and digits; None if nothing is left."""
     if text is None:
@@ -73,15 +84,19 @@ def tidy(text: str | None) -> str | None:
 
 def stated(text: str | None) -> str | None:
     """The tidy text, or None where it only stands for nothing (NULL_TOKENS)."""
+    if text is None or (len(text) > LONGEST_TOKEN and _TIDY.fullmatch(text)):  # most texts
+        return text
     text = tidy(text)
-    return None if text is None or (len(text) <= 6 and text.lower() in NULL_TOKENS) else text
+    return None if text is None or (len(text) <= LONGEST_TOKEN and text.lower() in NULL_TOKENS) else text
 
 
 def clean_name(text: str | None) -> str | None:
     """A name to show: tidy, brackets full-width （） as the registrars print them, no trailing punctuation, no registrar's remark."""
     text = stated(text)
-    if text is None:
-        return None
+    return text if text is None or is_plain(text) else _careful_name(text)
+
+
+def _careful_name(text: str) -> str | None:
     text = text.translate(_NAME_BRACKETS)
     while True:  # 甲公司。（简称：甲）。
         shorter = ANNOTATION.sub("", text).rstrip(_TAIL).strip()
@@ -102,6 +117,12 @@ def name_key(text: str | None) -> str | None:
     """normalize_name of a name that clean_name made."""
     if text is None:
         return None
+    if len(text) > LONGEST_TOKEN and _PLAIN_KEY.fullmatch(text):  # short texts may be a word for "nothing"
+        return text.replace("（", "(").replace("）", ")")
+    return _careful_key(text)
+
+
+def _careful_key(text: str) -> str | None:
     for _ in range(3):  # NFKC and upper case can make each other's work anew (ŉ); a second pass settles it
         before = text
         text = unicodedata.normalize("NFKC", text).upper()
@@ -128,4 +149,6 @@ def clean_scope(text: str | None) -> tuple[str | None, bool]:
     raw = text.rstrip()
     truncated = len(raw) >= SCOPE_LIMIT and not raw.endswith(SCOPE_END)
     tidied = tidy(raw.rstrip(SCOPE_END + " "))
-    return (None if tidied is None or tidied.lower() in NULL_TOKENS else tidied.rstrip(SCOPE_END + " ") or None), truncated
+    return (
+        None if tidied is None or (len(tidied) <= LONGEST_TOKEN and tidied.lower() in NULL_TOKENS) else tidied.rstrip(SCOPE_END + " ") or None
+    ), truncated

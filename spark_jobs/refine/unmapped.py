@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spark_jobs.refine import capital, kinds
+from spark_jobs.refine.columns import Texts, each, no_ids
 from spark_jobs.refine.districts import province_names, region_names
 
 # Delivered column → the list against which it is read. (The district of an address is found, not mapped: an address is no code.)
@@ -22,21 +24,41 @@ WITHHELD = "（含长串数字，未列出）"
 LONGEST = 100  # characters of a text that are listed
 
 
-def of_record(record: Mapping[str, object], industry: str | None, kind: kinds.TypeKind, money: capital.Capital) -> list[str]:
-    """What a record states that no list knows, sorted, each as `<delivered column>=<text>`. `industry`: the industry as stated."""
-    found: dict[str, str | None] = {}
-    if kind.text is not None and not kind.known:
-        found["enterprise_type"] = kind.text
-    if money.status == "unparsed":
-        found["registered_capital_text"] = capital.unknown_currency(str(record["registered_capital_text"]))
-    province, region = record["province_name"], record["region_name"]
-    if province is not None and province not in province_names():
-        found["province_name"] = str(province)
-    if region is not None and not _region_known(str(region)):
-        found["region_name"] = str(region)
-    if industry is not None and record["industry_basis"] != "stated":
-        found["industry_name"] = industry
-    return sorted(f"{column}={_shown(text)}" for column, text in found.items() if text is not None)
+def of_columns(
+    record: Mapping[str, Sequence[Any]],
+    industries: Texts,
+    types: Sequence[kinds.TypeKind],
+    money: Sequence[capital.Capital],
+    reasons: Sequence[Sequence[str]],
+) -> list[Sequence[str]]:
+    """What each record states that no list knows, sorted, each as `<delivered column>=<text>`. `industries`: the industries as stated.
+
+    Of a record that is set aside (it has `reasons`) nothing is listed: where columns have slipped, a person's name may stand in place of a code.
+    """
+    amounts = record["registered_capital_text"]
+    unread = [text if held.status == "unparsed" else None for text, held in zip(amounts, money, strict=True)]
+    unknown: dict[str, Texts] = {
+        "enterprise_type": [None if kind.known else kind.text for kind in types],
+        "registered_capital_text": each(capital.unknown_currency, unread),
+        "province_name": each(_unknown_province, record["province_name"]),
+        "region_name": each(_unknown_region, record["region_name"]),
+        "industry_name": [None if basis == "stated" else text for text, basis in zip(industries, record["industry_basis"], strict=True)],
+    }
+    found = no_ids(len(reasons))
+    for column in sorted(unknown):
+        if any(unknown[column]):
+            for row, text in enumerate(unknown[column]):
+                if text is not None and not reasons[row]:
+                    found[row] = [*found[row], f"{column}={_shown(text)}"]
+    return found
+
+
+def _unknown_province(text: str | None) -> str | None:
+    return text if text is not None and text not in province_names() else None
+
+
+def _unknown_region(text: str | None) -> str | None:
+    return text if text is not None and not _region_known(text) else None
 
 
 def _region_known(text: str) -> bool:

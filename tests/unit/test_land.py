@@ -313,14 +313,14 @@ def test_a_hostile_name_lands_like_any_other(box):
 
 
 LINE = st.lists(
-    st.sampled_from(['"', ",", "\t", "甲", "A", " ", "\u2028", "\x0b", "\x1c", "\x85", "'", "\\"]) | st.characters(exclude_characters='\r\n"\0')
+    st.sampled_from([",", "\t", "甲", "A", " ", "\u2028", "\x0b", "\x1c", "\x85", "'", "\\"]) | st.characters(exclude_characters='\r\n"\0')
 ).map("".join)
 
 
 @settings(max_examples=500, deadline=None)
 @given(LINE, st.sampled_from(["\n", "\r", "\r\n", ""]), st.sampled_from(readers.DELIMITERS))
 def test_a_line_without_quotes_is_split_as_the_csv_module_does(line, ending, delimiter):
-    assert readers._split([line + ending], delimiter) == readers._split_quoted([line + ending], delimiter)
+    assert readers._split_plain(line + ending, delimiter) == readers._split([line + ending], delimiter)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):

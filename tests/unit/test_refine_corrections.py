@@ -2,14 +2,17 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from catalog.contract import load_contracts
 from spark_jobs.mapping_use import definitions
 from spark_jobs.refine import codes, corrections, kinds, mappings
-from spark_jobs.refine.corrections import correct, prepare
+from spark_jobs.refine.corrections import Prepared, prepare
 from spark_jobs.refine.mappings import CATALOG, Correction, MappingError, read_corrections, read_crosswalk, standing
 from spark_jobs.refine.registration import BUSINESS, FEED, INPUTS, refine
 
@@ -211,6 +214,12 @@ def correction(**changes: Any) -> Correction:
 FIRST, SECOND = dt.date(2026, 1, 1), dt.date(2026, 7, 1)
 
 
+def correct(values: dict[str, str | None], prepared: Prepared, on: dt.date) -> tuple[dict[str, str | None], list[str], list[str]]:
+    """corrections.correct for one row."""
+    columns, (applied,), (ended,) = corrections.correct({column: [text] for column, text in values.items()}, prepared, [on])
+    return {column: text for column, (text,) in columns.items()}, applied, ended
+
+
 def test_a_row_counts_from_its_first_day_to_the_day_before_its_end():
     row = correction(valid_from=FIRST, valid_to=SECOND)
     days = {dt.date(2025, 12, 31): (None, None), FIRST: (row, None), dt.date(2026, 6, 30): (row, None), SECOND: (None, row), DAY: (None, row)}
@@ -265,6 +274,60 @@ def test_what_has_ended_is_told_unless_another_takes_its_place():
         correction(mapping_id="RS-0002", when_column="subject_name", when_value="甲"),
     ):
         assert correct(values, prepare([old, successor]), DAY)[1:] == (["RS-0002"], [])
+
+
+# Few texts in three columns, so that conditions fit often, several at once, and on some of the days only.
+COLUMNS = ("enterprise_type", "subject_name", "industry_name")
+SPANS = [(None, None), (None, SECOND), (FIRST, SECOND), (SECOND, None)]
+ROWS = st.tuples(
+    st.fixed_dictionaries({column: st.sampled_from([None, "", "甲", "乙"]) for column in COLUMNS}), st.sampled_from([FIRST, SECOND, DAY])
+)
+CONDITIONS = st.tuples(st.sampled_from(COLUMNS), st.sampled_from(["", "甲", "乙"]), st.sampled_from(["", *COLUMNS]), st.sampled_from(["甲", "乙"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(CONDITIONS, st.sampled_from(SPANS), st.sampled_from(["", "丙"])), max_size=12), st.lists(ROWS, max_size=6))
+def test_each_row_of_a_batch_is_corrected_as_the_conditions_say(stated, rows):
+    made = {}
+    for number, ((column, delivered, when, value), (start, end), becomes) in enumerate(stated):
+        row = correction(mapping_id=f"RS-{number:04}", column=column, delivered=delivered, when_column=when, when_value=when and value,
+                         corrected=becomes, valid_from=start, valid_to=end)  # fmt: skip
+        made[row.condition] = row
+    columns, applied, ended = corrections.correct(
+        {column: [values[column] for values, _ in rows] for column in COLUMNS}, prepare(made.values()), [day for _, day in rows]
+    )
+    found = [({column: columns[column][row] for column in COLUMNS}, applied[row], ended[row]) for row in range(len(rows))]
+    assert found == [plainly_corrected(values, made.values(), day) for values, day in rows]
+
+
+def plainly_corrected(values: dict[str, str | None], rows: Iterable[Correction], on: dt.date) -> tuple[dict[str, str | None], list[str], list[str]]:
+    """Each column of one row against every correction."""
+    result, applied, ended = dict(values), [], []
+    for column in values:
+        fit = [row for row in rows if row.column == column and row.delivered == (values[column] or "")]
+        fit = [row for row in fit if not row.when_column or row.when_value == (values[row.when_column] or "")]
+        held = min((row for row in fit if mappings.holds(row, on)), key=lambda row: (not row.when_column, row.mapping_id), default=None)
+        if held is not None:
+            result[column] = held.corrected or None
+            applied.append(held.mapping_id)
+        else:
+            ended += [row.mapping_id for row in fit if row.valid_to is not None and row.valid_to <= on]
+    return result, sorted(applied), sorted(ended)
+
+
+def test_rows_that_nothing_fits_are_not_looked_at_one_by_one():
+    class Texts(list[str | None]):
+        passes = 0
+
+        def __iter__(self):
+            type(self).passes += 1
+            return super().__iter__()
+
+    prepared = prepare([correction(mapping_id=f"RS-{number:04}", delivered=f"甲{number}") for number in range(1000)])
+    values = {"enterprise_type": Texts(["乙"] * 10)}
+    found, applied, ended = corrections.correct(values, prepared, [DAY] * 10)
+    assert (found["enterprise_type"] is values["enterprise_type"], applied, ended) == (True, [[]] * 10, [[]] * 10)
+    assert Texts.passes == 1
 
 
 @pytest.fixture

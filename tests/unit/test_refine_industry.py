@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from spark_jobs.refine import codes
-from spark_jobs.refine.industry import industry_section, section_of_name
+from spark_jobs.refine.industry import _last_word, industry_section, section_of_name
 
 BEFORE, AFTER = dt.date(2017, 9, 30), dt.date(2017, 10, 1)
 
@@ -84,3 +84,10 @@ def test_the_table_of_words_is_sound():
     for row in rows:
         if not row["section"]:
             assert row["note"], row["word"]
+
+
+def test_the_longest_word_at_the_end_decides():
+    words = {row["word"]: row["section"] for row in codes.rows("industry_words")}
+    for text in [*words, *(f"甲{word}" for word in words), *(word[1:] for word in words), *(f"{a}{b}" for a in list(words)[:40] for b in words)]:
+        longest = max((word for word in words if text.endswith(word)), key=len, default="")
+        assert _last_word(text) == (words.get(longest) or None), text

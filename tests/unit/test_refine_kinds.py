@@ -1,9 +1,11 @@
 """Kinds: every type text of the register, names that prove a form, and the order in which evidence counts."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spark_jobs.refine import codes
-from spark_jobs.refine.kinds import NO_TYPE, category, category_of_name, read_type
+from spark_jobs.refine.kinds import NO_TYPE, _careful_category, category, category_of_name, read_type
 
 GOOD_91, GOOD_92, GOOD_93 = "91440101633203772F", "92440101MA1234569G", "93440183MA12345696"
 
@@ -100,4 +102,15 @@ def test_names_that_prove_a_form(name, kind):
     ],
 )
 def test_type_before_code_before_name(type_text, name, code, check, expected):
-    assert category(read_type(type_text), name, code, check) == expected
+    assert category(read_type(type_text), category_of_name(name), code, check) == expected
+
+
+PARTS = st.sampled_from(
+    ["甲", "有限", "公司", "有限公司", "分", "支", "总公司", "（有限合伙）", "日本", "代表处", "办事处", "镇", "专业合作社", "\n", " ", "责任"]
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(PARTS, max_size=6).map("".join))
+def test_the_short_way_for_companies_says_what_the_expressions_say(name):
+    assert category_of_name(name) == _careful_category(name)

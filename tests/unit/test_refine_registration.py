@@ -1,6 +1,8 @@
 """A whole record: keys, types, routing by the contract, one hash for one content, and no text that breaks it."""
 
 import datetime as dt
+import hashlib
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -15,9 +17,10 @@ from hypothesis import strategies as st
 
 from catalog.contract import CONTRACTS as FOLDER
 from catalog.contract import FIELDS, ContractError, load_contracts
-from spark_jobs.refine import rules
+from spark_jobs.refine import registration, rules
 from spark_jobs.refine.batches import OUTPUT_SCHEMA, refine_batches, spark_ddl
-from spark_jobs.refine.registration import BUSINESS, INPUTS, OUTPUTS, content_hash, refine
+from spark_jobs.refine.identifiers import is_resident_id
+from spark_jobs.refine.registration import BUSINESS, INPUTS, OUTPUTS, content_hash, refine, refine_columns
 
 CONTRACTS = load_contracts()
 FEED = CONTRACTS[rules.FEED]
@@ -203,6 +206,54 @@ def test_no_text_raises_and_every_result_fits_the_schema(values):
         if field.name in record:
             pa.array([record[field.name]], field.type)
     assert "" not in record.values()
+
+
+EARLIER = dt.date(2019, 2, 1)
+# Few texts for each column, so that a batch repeats them.
+VARIED = st.fixed_dictionaries({column: TEXT | st.sampled_from([None, GOOD.get(column), "N/A", RESIDENT, "2019-03-01"]) for column in INPUTS})
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(VARIED, st.sampled_from([TODAY, EARLIER]), st.sampled_from([None, TODAY, EARLIER])), max_size=8), st.data())
+def test_a_record_does_not_depend_on_its_batch(rows, data):
+    rows = data.draw(st.permutations(rows + rows))
+    texts = {column: [values[column] for values, _, _ in rows] for column in INPUTS}
+    columns = refine_columns(texts, [arrived for _, arrived, _ in rows], [business for _, _, business in rows])
+    assert tuple(columns) == OUTPUTS
+    assert list(zip(*columns.values(), strict=True)) == [tuple(refine(*row).values()) for row in rows]
+
+
+def test_a_text_that_many_rows_state_is_worked_on_once(monkeypatch):
+    asked: list[Any] = []
+
+    def counted(name: str) -> None:
+        original = getattr(registration, name)
+        monkeypatch.setattr(registration, name, lambda *texts: (asked.append((name, texts)), original(*texts))[1])
+
+    for name in ("parse_capital", "parse_date", "read_type", "crosswalk_used", "authority_district"):
+        counted(name)
+    rows = 3_000
+    capitals = ["100(万人民币元)", "3,000(万人民币元)", "N/A"]
+    columns: dict[str, list[str | None]] = {name: [text] * rows for name, text in GOOD.items()}
+    columns["registered_capital_text"] = [capitals[row % 3] for row in range(rows)]
+    registration.refine_columns(columns, [TODAY] * rows, [None] * rows)
+    assert len(asked) == len(set(asked)) == 3 + 1 + 1 + 1 + 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.text(alphabet='"\\/\x00\x1f\x7f\n\t甲\ud800\u2028𠀀'))
+def test_the_hash_is_that_of_a_json_list(text):
+    record: dict[str, Any] = {**refine(GOOD, TODAY), "subject_name": text, "region_name": None}
+    content = [None if record[column] is None else str(record[column]) for column in BUSINESS]
+    written = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    assert content_hash(record) == hashlib.sha256(written).hexdigest()
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from([RESIDENT, RESIDENT.lower(), RESIDENT[:17], "1", "甲", " ", "X"]), max_size=4).map("".join))
+def test_an_identity_number_in_a_text_is_found_with_or_without_the_first_look(text):
+    found = any(is_resident_id(number[0].upper()) for number in rules._RESIDENT_IN_TEXT.finditer(text))
+    assert rules._holds_resident_id(text) == found
 
 
 @pytest.mark.parametrize("char", ["甲", "(", "（简称", "。", " ", "0", "\x00", "9" * 17 + "X ", "公司", "，", "万"])

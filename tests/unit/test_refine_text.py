@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_jobs.refine.text import clean_name, clean_scope, name_key, normalize_name, stated, tidy, unreadable
+from spark_jobs.refine.text import (
+    _careful_key,
+    _careful_name,
+    clean_name,
+    clean_scope,
+    is_plain,
+    name_key,
+    normalize_name,
+    stated,
+    tidy,
+    unreadable,
+)  # fmt: skip
 
 ANY_TEXT = st.text(max_size=60)
 UNTIDY_TEXT = st.text(alphabet="广州甲乙Ａ１ａb9 （）()［］【】。．.,，-—━·\u3000\u200b\ufeff\x00\ue7d9\u00a0简称:：冻结N/A无　ﬁŉ㈱", max_size=30)
@@ -90,3 +101,22 @@ def test_lost_characters_are_seen():
     assert unreadable("甲\ufffd乙")
     assert not unreadable("何氏经济")
     assert not unreadable(None)
+
+
+PLAIN_TEXT = (
+    st.text(alphabet="一广州甲公司AZaz019（）()N/A龿无空Ａﬁŉİ \u9fff\ua000\u3400", max_size=12)
+    | UNTIDY_TEXT
+    | ANY_TEXT
+    | st.sampled_from(["（NULL）", "（NULL）公司"])
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(PLAIN_TEXT)
+def test_what_is_short_for_plain_names_changes_no_name(text):
+    name = stated(text)
+    if name is not None:
+        assert clean_name(text) == _careful_name(name)
+        assert name_key(name) == _careful_key(name)
+    if is_plain(text):
+        assert tidy(text) == text
