@@ -22,7 +22,6 @@ from infra.delta_log import DeltaLog, LogDamaged
 from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services.base import Context
-from infra.services.trino import as_publisher
 from infra.store import Damage
 from spark_jobs import delta, publish
 from spark_jobs.ingest import land
@@ -114,14 +113,19 @@ def _set_aside(folder: Path, file: str, aside: Path, out: Console) -> None:
 
 def _forget_logs(context: Context, out: Console) -> None:
     """Both engines keep logs in memory; what was mended beneath them must be read again."""
-    supervision.restart(context.settings, "spark")
+    engines = ["spark", "trino"]
+    for name in engines:
+        supervision.restart(context.settings, name)
     deadline = time.monotonic() + START_SECONDS
-    while not health.conditions(context, ["spark"], measure=False)[0].healthy:
+    while waiting := [c for c in health.conditions(context, engines, measure=False) if not c.healthy]:
         if time.monotonic() > deadline:
-            raise Problem("spark is not healthy", f"it was started again {START_SECONDS} s ago", "see ./lake logs spark, then ./lake check --repair")
+            raise Problem(
+                f"{waiting[0].service} is not healthy",
+                f"it was started again {START_SECONDS} s ago",
+                f"see ./lake logs {waiting[0].service}, then ./lake check --repair",
+            )
         time.sleep(1)
-    as_publisher(context).cursor().execute("CALL lake.system.flush_metadata_cache()").fetchall()
-    out.print("  Spark 已重新启动，Trino 的缓存已清空")
+    out.print("  Spark 和 Trino 已重新启动")
 
 
 def _mend_landing(context: Context, damages: list[Damage], out: Console) -> None:
