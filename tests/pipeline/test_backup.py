@@ -24,6 +24,7 @@ from infra.services import postgres, superset
 from infra.services.trino import as_publisher
 from infra.settings import REPO
 
+pytestmark = pytest.mark.long
 ROOT = os.geteuid() == 0
 CONTRACTS = {table_name(c): c for c in all_tables(load_contracts()).values()}
 # A backup during which the databases write on, more than their log keeps of itself.
