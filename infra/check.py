@@ -34,6 +34,9 @@ def check(context: Context, quick: bool, out: Console) -> list[Damage]:
     """
     with Ledger(context) as ledger:
         ledger.hold_writer(lambda: out.print("  … 有程序正在写入，等它结束", style="dim"))
+        if not ledger.deliveries():
+            out.print("还没有收到任何批次，没有要核对的")
+            return []
         out.print("• 原件和记录文件", style="dim")
         found = list(_landing(context, ledger, quick))
         out.print("• 表的提交记录和数据文件", style="dim")
@@ -69,7 +72,7 @@ def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[D
     release = ledger.current_release()
     pinned = {t.table_name: t.version for t in ledger.release_tables(release)}
     contracts = all_tables(load_contracts())
-    views = publish.shown(context, contracts)
+    views = publish.shown(context)
     for contract in contracts.values():
         version = pinned.get(table_name(contract))
         seen = views.get(contract.id)

@@ -69,7 +69,7 @@ def contents(context: Context, contracts: Mapping[str, Contract], tables: Iterab
             yield t, int(rows), str(found)
 
 
-def shown(context: Context, contracts: Mapping[str, Contract]) -> dict[str, tuple[str | None, int | None]]:
+def shown(context: Context) -> dict[str, tuple[str | None, int | None]]:
     """What each readers' view shows: ``{view: (release, version)}``; None for what a view does not name."""
     cursor = as_publisher(context).cursor()
     found: dict[str, tuple[str | None, int | None]] = {}
