@@ -114,8 +114,6 @@ def test_the_ledger_names_nothing_that_a_power_cut_could_take(published, weaknes
     said = published.step("ingest", SYNCED + weakness).stdout
     assert "to sync:" in said
     assert ("lost in a power cut: []" in said) == kept, said
-    for step in STEPS[1:]:
-        published.step(step)
 
 
 # ---- what other programs forget ----
@@ -152,6 +150,7 @@ def test_a_restarted_trino_shows_the_release_of_the_ledger(published, eventually
 # ---- clearing away too much ----
 
 
+@pytest.mark.long
 def test_cleaning_refuses_what_a_kept_release_needs_and_harms_no_reader(published):
     refused = published.lake("maintain", "--hours", "168", check=False)
     assert refused.returncode == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from worlds import World, account, business, send
 
 # A reader with a fault: it leaves out the first record of every file.
@@ -30,6 +31,8 @@ def marts_follow(published: Any) -> None:
     assert marks == {m: n for m, (_, n) in by_month.items() if n}
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
@@ -102,6 +105,8 @@ def test_a_replay_that_can_t_be_read_any_more_changes_nothing(published):
     assert (business(published, tag), account(published, tag)) == (before, counted)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_delivery_with_too_many_bad_rows_is_held_back_alone_until_somebody_decides(published):
     """40 % bad: the delivery stops, and nothing else. 5 % bad: its bad rows are set aside."""
     tag = f"T{random.SystemRandom().randrange(10**5):05}"
