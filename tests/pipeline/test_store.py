@@ -60,7 +60,8 @@ def flip(path: Path) -> None:
         file.write(bytes([byte ^ 1]))
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_each_damage_is_named_and_repaired(lake):
     code, said = lake.check()
     assert code == 0, said
@@ -135,3 +136,22 @@ def test_a_table_of_which_no_version_can_be_read_is_built_anew_from_landing(lake
     code, said = lake.check("--repair")
     assert code == 0, said
     lake.whole_again()
+
+
+def test_a_whole_store_is_called_whole_and_damage_stops_a_run(published):
+    """Nothing is mended here, only seen: a file is taken away and put back."""
+    done = published.lake("check", check=False)
+    assert (done.returncode, "存储与台账一致" in done.stdout) == (0, True), done.stdout
+    published.send("stopped.csv", ["广州市测试停止有限公司,,2019-03-02,广州市天河区演示路1号"])
+    published.step("ingest")
+    folder = published.state / "warehouse" / "silver_tables.db" / "subject_registration"
+    lost = max(folder.rglob("part-*.parquet"), key=lambda p: p.stat().st_mtime)
+    aside = lost.with_name("aside")
+    lost.rename(aside)
+    try:
+        refused = published.step("silver", check=False)
+        done = published.lake("check", "--quick", check=False)
+    finally:
+        aside.rename(lost)
+    assert (refused.returncode, lost.name in refused.stderr) == (1, True), refused.stderr
+    assert (done.returncode, lost.name in done.stdout.replace("\n", "")) == (1, True), done.stdout
