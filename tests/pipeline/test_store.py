@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from worlds import World, account, business, send
 
+from infra.delta_log import DeltaLog
+
 
 class Lake:
     """A small world in the lake, what the lake said of it when it was whole, and the folders of its tables."""
@@ -145,7 +147,8 @@ def test_a_whole_store_is_called_whole_and_damage_stops_a_run(published):
     published.send("stopped.csv", ["广州市测试停止有限公司,,2019-03-02,广州市天河区演示路1号"])
     published.step("ingest")
     folder = published.state / "warehouse" / "silver_tables.db" / "subject_registration"
-    lost = max(folder.rglob("part-*.parquet"), key=lambda p: p.stat().st_mtime)
+    log = DeltaLog(folder)
+    lost = folder / min(f.path for f in log.snapshot(log.newest).files)
     aside = lost.with_name("aside")
     lost.rename(aside)
     try:
