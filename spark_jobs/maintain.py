@@ -21,7 +21,7 @@ from spark_jobs import delta, session
 from spark_jobs.pipeline import Lake
 from spark_jobs.writing import Writer, writing
 
-# Delta refuses less than a table's own retention, `delta.deletedFileRetentionDuration`.
+# What every table has from creation as `delta.deletedFileRetentionDuration`, by which alone this Delta cleans; RETAIN is ignored by it.
 LEAST_HOURS = 36 * 24
 SPARE_HOURS = 24
 SMALL_FILES, SMALL_BYTES = 50, 32 * 2**20
@@ -66,7 +66,7 @@ def maintain(context: Context, hours: int | None = None) -> None:
                     f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {days} days',"
                     f" 'delta.logRetentionDuration' = 'interval {days + 9} days')"
                 )
-            writer.spark.sql(f"VACUUM {table} RETAIN {keep} HOURS").collect()
+            writer.spark.sql(f"VACUUM {table}").collect()
             print(f"{table}: 清理了 {keep} 小时以前就不再使用的文件", flush=True)
 
 
