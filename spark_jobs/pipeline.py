@@ -281,7 +281,7 @@ def publish_step(lake: Lake) -> int:
             print("没有等待发布的运行", flush=True)
             make_visible(lake, writer.ledger, writer.spark)
             return NOTHING
-        known = set(writer.ledger.release_tables(run.parent_release_id))
+        known = set(writer.ledger.release_tables(run.parent_release_id))  # none where the run built on nothing
         every = writer.ledger.candidates(run.run_id)
         candidates = [t for t in every if t not in known]
         # What the release before already held was read when it was new.

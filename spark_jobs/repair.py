@@ -184,7 +184,8 @@ def _lead_readers(writer: Writer, lake: Lake, damages: list[Damage], out: Consol
     if current is None or not any(d.releases for d in damages):
         return False
     lost = {}
-    for release in ledger.kept_releases(store.HOLD):
+    kept = ledger.kept_releases(store.HOLD)  # once: of what is noted as lost the list would be filled up with older ones, unseen
+    for release in kept:
         tables = ledger.release_tables(release)
         found = store.release_damage(settings, release, tables, deep=True)
         if found:
@@ -200,7 +201,7 @@ def _lead_readers(writer: Writer, lake: Lake, damages: list[Damage], out: Consol
         out.print(f"  发布 {release} 不能再读：{why}", soft_wrap=True)
     if current not in lost:
         return False
-    whole = [r for r in ledger.kept_releases(store.HOLD) if r not in lost]
+    whole = [r for r in kept if r not in lost]
     if whole:
         restored = ledger.restore(whole[0])
         out.print(f"  读者改看 {restored}（内容同 {whole[0]}）；之后的批次由下一次运行重新加工", style="yellow", soft_wrap=True)

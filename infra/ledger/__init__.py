@@ -212,10 +212,15 @@ class Ledger:
         """Let a delivery not count any more; the next run takes its rows out.
 
         Raises:
-            ValueError: it is neither landed nor loaded.
+            ValueError: it is neither landed, loaded nor held.
         """
         self._decide(
-            identity, "withdrawn", reason, who, "SET state = 'withdrawn', reason = %s WHERE state IN ('landed', 'loaded')", f"已撤回：{reason}"
+            identity,
+            "withdrawn",
+            reason,
+            who,
+            "SET state = 'withdrawn', reason = %s WHERE state IN ('landed', 'loaded', 'held')",
+            f"已撤回：{reason}",
         )
 
     def reinstate(self, identity: str, reason: str, who: str) -> None:
@@ -268,14 +273,20 @@ class Ledger:
         )
         return [Delivery(*row) for row in rows]
 
-    def replayed(self, identity: str, path: str, rows: int) -> None:
-        """Note that the bytes were read again: the delivery is landed once more, and bronze is to take the new reading."""
+    def replayed(self, identity: str, path: str, rows: int) -> bool:
+        """Note that the bytes were read again: the delivery is landed once more, and bronze is to take the new reading.
+
+        Returns False, and notes nothing, where somebody has withdrawn it meanwhile.
+        """
         with self._connection.transaction():
-            self._connection.execute(
-                "UPDATE delivery SET state = 'landed', reading = reading_wanted, landed_path = %s, row_count = %s WHERE delivery_id = %s",
+            done = self._connection.execute(
+                "UPDATE delivery SET state = 'landed', reading = reading_wanted, landed_path = %s, row_count = %s"
+                " WHERE delivery_id = %s AND state = 'loaded'",
                 (path, rows, identity),
             )
-            self._note_event(identity, "replayed", f"{rows} records", "lake")
+            if done.rowcount == 1:
+                self._note_event(identity, "replayed", f"{rows} records", "lake")
+        return done.rowcount == 1
 
     def replay_refused(self, identity: str, reason: str) -> None:
         """Note that the bytes can't be read as things are now: the delivery stays as it was loaded."""
@@ -321,7 +332,7 @@ class Ledger:
                 "UPDATE run SET state = 'abandoned', closed_at = clock_timestamp(), reason = %s WHERE state NOT IN ('released', 'abandoned')",
                 (f"left behind; {run_id} took over",),
             )
-            parent = self.current_release()
+            parent = self.base_release()
             self._connection.execute("INSERT INTO run (run_id, parent_release_id, silver_build) VALUES (%s, %s, %s)", (run_id, parent, silver_build))
         return Run(run_id, "open", parent, silver_build)
 

@@ -94,7 +94,11 @@ def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list
         elif still_written(path):
             print(f"{shown_name(path)}: 还在写入，留待下次运行。", flush=True)
         else:
-            results.append(land(settings, ledger, contract, path))
+            landing = land(settings, ledger, contract, path)
+            if landing is None:
+                print(f"{shown_name(path)}: 还在写入，留待下次运行。", flush=True)
+            else:
+                results.append(landing)
     # What a killed run had noted but not yet split is taken up again from the kept bytes.
     for delivery in ledger.deliveries(contract.name, "arrived"):
         results.append(_split(settings, ledger, contract, delivery, new=False))
@@ -109,14 +113,24 @@ def read_again(settings: Settings, ledger: Ledger, contract: Contract) -> list[t
     results = []
     for delivery in ledger.to_replay(contract.name):
         try:
-            target, rows = split_kept(settings, ledger, contract, delivery)
+            target, rows = _split_again(settings, ledger, contract, delivery)
         except Refused as refusal:
             ledger.replay_refused(delivery.delivery_id, str(refusal))
             results.append((delivery, str(refusal)))
         else:
-            ledger.replayed(delivery.delivery_id, str(target.relative_to(settings.folder("landing"))), rows)
-            results.append((ledger.delivery(delivery.delivery_id), ""))
+            if ledger.replayed(delivery.delivery_id, str(target.relative_to(settings.folder("landing"))), rows):
+                results.append((ledger.delivery(delivery.delivery_id), ""))
     return results
+
+
+def _split_again(settings: Settings, ledger: Ledger, contract: Contract, delivery: Delivery) -> tuple[Path, int]:
+    kept = settings.folder(f"landing/kept/{contract.name}") / f"{ledger.sha256(delivery.delivery_id)}.bin"
+    if not kept.exists():
+        raise Refused("保存的原件不见了。请从备份恢复，或请报送单位再送一次同一个文件。")
+    with kept.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != kept.stem:
+            raise Refused("保存的原件与收到时不同，不能用它重放。请从备份恢复，或请报送单位再送一次同一个文件。")
+    return split_kept(settings, ledger, contract, delivery)
 
 
 def shown_name(path: Path) -> str:
@@ -145,9 +159,12 @@ def _state(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> Landing:
-    """Land one file. The same bytes as before, under whatever name, are noted and not taken again."""
+def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> Landing | None:
+    """Land one file. The same bytes as before, under whatever name, are noted and not taken again. None: it grew while it was read."""
+    before = _state(path)
     digest, size = _keep(path, settings.folder(f"landing/kept/{contract.name}"))
+    if _state(path) != before:
+        return None
     name, manifest = shown_name(path), path.with_name(path.name + MANIFEST)
     try:
         says, objection = stated(contract, name, manifest.read_bytes() if manifest.is_file() else b"{}"), ""
