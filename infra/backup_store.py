@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from infra.durable import sync
 from infra.problems import Problem
 
 FORMAT = 1
@@ -261,7 +262,7 @@ class Store:
     def finish(self, manifest: Manifest) -> None:
         """Make what was stored a backup. All of it is on the disk before the manifest is."""
         for folder in self._touched:
-            _sync(folder)
+            sync(folder)
         values = {"format": FORMAT, **{f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}}
         values["entries"] = [dataclasses.astuple(e) for e in manifest.entries]
         body = json.dumps(values, ensure_ascii=False, indent=0).encode()
@@ -273,8 +274,8 @@ class Store:
             f.flush()
             os.fsync(f.fileno())
         temporary.replace(folder / "manifest.json")
-        _sync(folder)
-        _sync(folder.parent)
+        sync(folder)
+        sync(folder.parent)
 
     def forget(self, backup_id: str) -> tuple[int, int]:
         """Delete a backup and what no other one needs; return how many objects and bytes that were. The newest one stays.
@@ -293,7 +294,7 @@ class Store:
         needed = {e.sha256 for i in others for e in self.manifest(i).entries}
         folder = self.folder / "backups" / backup_id
         (folder / "manifest.json").unlink()
-        _sync(folder)
+        sync(folder)
         shutil.rmtree(folder)
         count = freed = 0
         for path in list(self.folder.glob("objects/*/*")):
@@ -315,11 +316,3 @@ def _forbidden(folder: Path) -> Problem:
 
 def _account() -> str:
     return os.environ.get("USER") or str(os.geteuid())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

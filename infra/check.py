@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 
@@ -61,7 +60,10 @@ def _tables(context: Context, ledger: Ledger, quick: bool) -> Iterator[Damage]:
     feeds = [table_name(c) for c in load_contracts().values() if c.kind is Kind.FEED]
     loaded = {f"bronze.{d.feed}" for d in ledger.deliveries(state="loaded")}
     for table in sorted({*pinned, *(f for f in feeds if f in loaded), *publish.PROJECTED}):
-        yield from store.table_damage(context.settings, table, pinned.get(table, {}), not quick)
+        damaged = store.table_damage(context.settings, table, pinned.get(table, {}), not quick)
+        yield from damaged
+        named = {d.file for d in damaged}
+        yield from (d for d in store.log_damage(context.settings, table) if d.file not in named)
         yield from store.orphans(context.settings, table)
     # Work tables hold nothing that anybody needs, but one whose log can't be read stops every run.
     for folder in sorted((context.settings.warehouse / "work.db").glob("*")):
@@ -84,12 +86,12 @@ def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[D
         table = table_name(contracts[identity])
         if table in unreadable or identity == "ops.quality_results":  # a run that is under way has results that nobody sees yet
             continue
-        (rows,) = _ask(cursor, f"SELECT count(*) FROM lake.{table}")[0]  # noqa: S608 - names come from contracts
+        (rows,) = publish.ask(cursor, f"SELECT count(*) FROM lake.{table}")[0]  # noqa: S608 - names come from contracts
         if rows != len(ledger.rows(sql)):
             yield Damage("projection", table, None, "", f"有 {rows:,} 行，台账里有 {len(ledger.rows(sql)):,} 行")
     if "ops_tables.releases" in unreadable:
         return
-    (latest,) = _ask(cursor, "SELECT max(release_id) FROM lake.ops_tables.releases")[0]
+    (latest,) = publish.ask(cursor, "SELECT max(release_id) FROM lake.ops_tables.releases")[0]
     if latest != release:
         yield Damage("projection", "ops_tables.releases", None, "", f"最新的是 {latest}，台账里是 {release}")
 
@@ -116,18 +118,13 @@ def _contents(context: Context, ledger: Ledger) -> Iterator[Damage]:
     told: dict[str, dict[str, int]] = {}
     sql = f"""SELECT delivery_id, fact_outcome, count(*) FROM lake.{facts} FOR VERSION AS OF {version[facts]} GROUP BY 1, 2
         UNION ALL SELECT delivery_id, 'quarantined', count(*) FROM lake.{aside} FOR VERSION AS OF {version[aside]} GROUP BY 1"""  # noqa: S608
-    for identity, outcome, rows in _ask(cursor, sql):
+    for identity, outcome, rows in publish.ask(cursor, sql):
         told.setdefault(identity, {})[outcome] = rows
     for identity, a in ledger.accounts(release).items():
         parts = {k: v for k in ("applied", "superseded", "duplicate", "quarantined") if (v := getattr(a, k))}
         if told.get(identity, {}) != parts:
             says = f"批次 {identity}：台账的账是 {parts}，表里是 {told.get(identity, {})}"
             yield Damage("ledger", facts, version[facts], "", says, (release,) if release else ())
-
-
-def _ask(cursor: Any, sql: str) -> list[Any]:
-    cursor.execute(sql)
-    return list(cursor.fetchall())
 
 
 def _print(found: list[Damage], out: Console) -> None:

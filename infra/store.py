@@ -66,12 +66,17 @@ def table_damage(
             found.append(Damage("log", table, version, damaged.file, f"提交记录损坏：{damaged.what}", releases))
             continue
         found += _data_damage(log.folder, table, snapshot, deep, seen, releases)
-    named = {d.file for d in found}
-    for warning in log.warnings():
-        file, _, what = warning.partition(" ")
-        if file not in named:
-            found.append(Damage("checkpoint", table, None, file, f"提交记录的辅助文件损坏：{what}"))
     return found
+
+
+def log_damage(settings: Settings, table: str) -> list[Damage]:
+    """What is broken in the retained log though every version may be readable without it. Reads all of the log, so not before each run."""
+    try:
+        warnings = DeltaLog(folder_of(settings, table)).warnings()
+    except FileNotFoundError:
+        return []
+    parts = (warning.partition(" ") for warning in warnings)
+    return [Damage("checkpoint", table, None, file, f"提交记录的辅助文件损坏：{what}") for file, _, what in parts]
 
 
 def _data_damage(folder: Path, table: str, snapshot: Snapshot, deep: bool, seen: set[str], releases: tuple[str, ...]) -> Iterator[Damage]:
@@ -108,7 +113,7 @@ def landing_damage(settings: Settings, deliveries: Iterable[Delivery], sha256: M
         kept = settings.landing / "kept" / d.feed / f"{sha256[d.delivery_id]}.bin"
         if not kept.exists():
             yield Damage("kept", d.feed, None, kept.name, f"{d.file_name}（批次 {d.delivery_id}）的原件不见了")
-        elif deep and _sha256(kept) != sha256[d.delivery_id]:
+        elif deep and sha256_of(kept) != sha256[d.delivery_id]:
             yield Damage("kept", d.feed, None, kept.name, f"{d.file_name}（批次 {d.delivery_id}）的原件与收到时不同")
         if d.state in ("landed", "loaded"):
             says = _records_fault(records_file(settings, d), d)
@@ -131,7 +136,8 @@ def _records_fault(path: Path, delivery: Delivery) -> str:
     return "" if rows == delivery.row_count else f"有 {rows:,} 条，台账记 {delivery.row_count:,} 条"
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The digest of a file (hex)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

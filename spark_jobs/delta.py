@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -11,6 +10,7 @@ from pyspark.sql import functions as F
 
 from catalog.contract import Contract
 from catalog.derive import checksum_sql, create_table_sql, physical_columns, table_name, table_schema
+from infra.durable import sync
 from infra.ledger import TableVersion
 from infra.problems import Problem
 
@@ -109,13 +109,5 @@ def settle(spark: SparkSession, table: str, after: int) -> int:
     since = before.stat().st_mtime if before.exists() else 0.0
     new = [p for p in root.rglob("*") if p.is_file() and p.stat().st_mtime >= since]
     for path in {*new, *(p.parent for p in new), root}:
-        _sync(path)
+        sync(path)
     return len(new)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -228,7 +228,7 @@ def require_whole(
     found = store.release_damage(settings, release, tables, deep, before)
     for table in newest:
         if store.folder_of(settings, table).exists():
-            found += [d for d in store.table_damage(settings, table, {}, False) if d.kind != "checkpoint"]
+            found += store.table_damage(settings, table, {}, False)
     if found:
         first = found[0]
         raise Problem(

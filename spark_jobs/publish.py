@@ -65,7 +65,7 @@ def contents(context: Context, contracts: Mapping[str, Contract], tables: Iterab
     for t in tables:
         if t.table_name in by_table:
             checksum = checksum_sql(by_table[t.table_name], "trino")
-            rows, found = _ask(cursor, f"SELECT count(*), {checksum} FROM lake.{t.table_name} FOR VERSION AS OF {int(t.version)}")[0]  # noqa: S608
+            rows, found = ask(cursor, f"SELECT count(*), {checksum} FROM lake.{t.table_name} FOR VERSION AS OF {int(t.version)}")[0]  # noqa: S608
             yield t, int(rows), str(found)
 
 
@@ -74,8 +74,8 @@ def shown(context: Context) -> dict[str, tuple[str | None, int | None]]:
     cursor = as_publisher(context).cursor()
     found: dict[str, tuple[str | None, int | None]] = {}
     for schema in VIEW_SCHEMAS:
-        for (name,) in _ask(cursor, f"SELECT table_name FROM lake_publish.information_schema.views WHERE table_schema = '{schema}'"):  # noqa: S608
-            (text,) = _ask(cursor, f"SHOW CREATE VIEW lake_publish.{schema}.{name}")[0]
+        for (name,) in ask(cursor, f"SELECT table_name FROM lake_publish.information_schema.views WHERE table_schema = '{schema}'"):  # noqa: S608
+            (text,) = ask(cursor, f"SHOW CREATE VIEW lake_publish.{schema}.{name}")[0]
             version, release = re.search(r"FOR VERSION AS OF\s+(\d+)", text), re.search(r"'(R\d{8})'\s+(?:AS\s+)?release_id", text)
             found[f"{schema}.{name}"] = (release[1] if release else None, int(version[1]) if version else None)
     return found
@@ -90,7 +90,7 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
     cursor = as_publisher(context).cursor()
     pinned = {t.table_name: t.version for t in tables}
     stored: dict[str, set[str]] = {}
-    for schema, table, column in _ask(cursor, "SELECT table_schema, table_name, column_name FROM lake.information_schema.columns"):
+    for schema, table, column in ask(cursor, "SELECT table_schema, table_name, column_name FROM lake.information_schema.columns"):
         stored.setdefault(f"{schema}.{table}", set()).add(column)
     shown: list[tuple[Contract, int | None]] = []
     for contract in contracts.values():
@@ -101,10 +101,10 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
         if {c.name for c in physical_columns(contract)} <= stored.get(table, set()):
             shown.append((contract, pinned.get(table)))
     for contract, version in shown:
-        _ask(cursor, view_sql(contract, version, release_id))
+        ask(cursor, view_sql(contract, version, release_id))
     for contract, version in shown:
         if version is not None:
-            seen = _ask(cursor, f"SELECT DISTINCT release_id FROM lake.{contract.layer}.{contract.name}")  # noqa: S608 - names come from contracts
+            seen = ask(cursor, f"SELECT DISTINCT release_id FROM lake.{contract.layer}.{contract.name}")  # noqa: S608 - names come from contracts
             if seen not in ([], [[release_id]]):
                 raise Problem(
                     f"the view {contract.id} does not show {release_id}", f"it shows {seen}", "see ./lake logs trino, then run ./lake up again"
@@ -118,7 +118,7 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
 def _comment(context: Context, contract: Contract) -> None:
     cursor = as_publisher(context).cursor()
     for column, comment in view_comments(contract)["columns"].items():
-        _ask(cursor, f"COMMENT ON COLUMN lake_publish.{contract.layer}.{contract.name}.{column} IS {_text(comment)}")
+        ask(cursor, f"COMMENT ON COLUMN lake_publish.{contract.layer}.{contract.name}.{column} IS {_text(comment)}")
 
 
 def view_sql(contract: Contract, version: int | None, release_id: str | None) -> str:
@@ -134,7 +134,8 @@ def _text(value: str | None) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def _ask(cursor: Any, sql: str) -> list[Any]:
+def ask(cursor: Any, sql: str) -> list[Any]:
+    """All rows of the answer to a statement."""
     cursor.execute(sql)
     return list(cursor.fetchall())
 

@@ -27,6 +27,7 @@ from catalog.contract import Contract
 from catalog.derive import required_headers
 from infra.ledger import Delivery, Ledger, Statement
 from infra.settings import Settings
+from infra.store import sha256_of
 from spark_jobs.ingest import readers, tables
 from spark_jobs.ingest.formats import found
 from spark_jobs.ingest.refusal import Refused
@@ -127,9 +128,8 @@ def _split_again(settings: Settings, ledger: Ledger, contract: Contract, deliver
     kept = settings.folder(f"landing/kept/{contract.name}") / f"{ledger.sha256(delivery.delivery_id)}.bin"
     if not kept.exists():
         raise Refused("保存的原件不见了。请从备份恢复，或请报送单位再送一次同一个文件。")
-    with kept.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != kept.stem:
-            raise Refused("保存的原件与收到时不同，不能用它重放。请从备份恢复，或请报送单位再送一次同一个文件。")
+    if sha256_of(kept) != kept.stem:
+        raise Refused("保存的原件与收到时不同，不能用它重放。请从备份恢复，或请报送单位再送一次同一个文件。")
     return split_kept(settings, ledger, contract, delivery)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -186,7 +187,7 @@ def small_disk(folder: Path, spare: int) -> Iterator[Any]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(subprocess.run(["id", "-u"], capture_output=True, text=True).stdout.strip() != "0", reason="mounting needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize(
     ("folder", "step"),
     [("landing/records/registration_subjects", "ingest"), ("warehouse/bronze.db", "ingest"), ("warehouse/silver_tables.db", "silver")],
