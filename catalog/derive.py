@@ -129,6 +129,12 @@ def _canonical(column: Column, engine: str) -> str:
     return f"CAST({name} AS {'STRING' if spark else 'varchar'})"
 
 
+def trino_type(column: Column) -> str:
+    """The type under which Trino shows a stored column, e.g. ``varchar``, ``decimal(20, 2)``, ``array(varchar)``."""
+    names = {"STRING": "varchar", "INT": "integer", "TIMESTAMP": "timestamp(3) with time zone", "ARRAY<STRING>": "array(varchar)"}
+    return names.get(column.type, column.type.lower().replace(",", ", "))
+
+
 def spark_schema(contract: Contract) -> str:
     """The stored columns as a Spark DDL string, e.g. `area_code STRING NOT NULL, end_year INT`."""
     return ", ".join(f"{c.name} {c.type}{' NOT NULL' if c.required else ''}" for c in physical_columns(contract))

@@ -100,7 +100,7 @@ def _contents(context: Context, ledger: Ledger) -> Iterator[Damage]:
     release = ledger.current_release()
     tables, contracts = ledger.release_tables(release), all_tables(load_contracts())
     for t, rows, checksum in publish.contents(context, contracts, tables):
-        if (rows, checksum) != (t.row_count, t.checksum):
+        if publish.differs(t, rows, checksum):
             says = f"台账记 {t.row_count:,} 行、校验和 {t.checksum}，表里是 {rows:,} 行、{checksum}"
             yield Damage("ledger", t.table_name, t.version, "", says, (release,) if release else ())
     cursor, version = as_publisher(context).cursor(), {t.table_name: t.version for t in tables}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -14,6 +15,7 @@ from infra.durable import sync
 from infra.ledger import TableVersion
 from infra.problems import Problem
 
+RETENTION = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
 STAMP = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -33,7 +35,30 @@ def ensure_table(spark: SparkSession, contract: Contract) -> str:
 def make_anew(spark: SparkSession, contract: Contract) -> None:
     """Empty the contract's table and give it the contract's shape, as a new version: older ones stay readable."""
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {table_schema(contract)}")
-    spark.sql(create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1))
+    replace = create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1)
+    _keeping_retention(spark, table_name(contract), replace)
+
+
+def restore(spark: SparkSession, table: str, version: int) -> None:
+    """Bring a table back to an older version, as a new one."""
+    _keeping_retention(spark, table, f"RESTORE TABLE {table} TO VERSION AS OF {int(version)}")
+
+
+def _keeping_retention(spark: SparkSession, table: str, statement: str) -> None:
+    """Run a statement that sets the table's properties back; keep for how long old files and versions stay, which maintenance may have raised."""
+    before = _retention(spark, table)
+    spark.sql(statement)
+    after = _retention(spark, table)
+    raised = ", ".join(f"'{k}' = '{v}'" for k, v in before.items() if after.get(k) != v)
+    if raised:
+        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({raised})")
+
+
+def _retention(spark: SparkSession, table: str) -> dict[str, str]:
+    if not spark.catalog.tableExists(table):
+        return {}
+    properties = spark.sql(f"DESCRIBE DETAIL {table}").select("properties").collect()[0][0]
+    return {k: properties[k] for k in RETENTION if k in properties}
 
 
 def stamp(spark: SparkSession, text: str) -> None:
@@ -95,8 +120,10 @@ def check_strangers(spark: SparkSession, table: str, after: int, stamp: str) -> 
         )
 
 
-def settle(spark: SparkSession, table: str, after: int) -> int:
+def settle(spark: SparkSession, table: str, after: int, since: float = math.inf) -> int:
     """Make the versions of a table after ``after`` survive a power cut; return how many files were synced.
+
+    ``since``: where versions before it may not have been settled either, the moment (seconds of the epoch) that their files are not older than.
 
     Delta doesn't fsync on a local disk. The ledger must not name a version that could vanish (docs/decisions/0016).
     Elsewhere than on a local disk the store itself is durable and nothing is done.
@@ -106,7 +133,7 @@ def settle(spark: SparkSession, table: str, after: int) -> int:
         return 0
     root = Path(unquote(location.path))
     before = root / "_delta_log" / f"{after:020}.json"
-    since = before.stat().st_mtime if before.exists() else 0.0
+    since = min(since, before.stat().st_mtime if before.exists() else 0.0)
     new = [p for p in root.rglob("*") if p.is_file() and p.stat().st_mtime >= since]
     for path in {*new, *(p.parent for p in new), root}:
         sync(path)

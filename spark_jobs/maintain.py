@@ -29,7 +29,14 @@ SMALL_FILES, SMALL_BYTES = 50, 32 * 2**20
 
 def needed_hours(ledger: Ledger, now: dt.datetime) -> tuple[int, str | None]:
     """For how many hours files must stay, and the oldest kept release, for whose sake."""
-    kept = {r[0]: r[3] for r in ledger.releases() if r[0] in set(ledger.kept_releases(store.HOLD))}
+    every = {r[0]: r for r in ledger.releases()}
+
+    def since(release: str) -> dt.datetime:
+        """When the versions of a release were first published: files of a restored one may have been put away soon after that."""
+        _, kind, parent, published_at, *_ = every[release]
+        return since(parent) if kind == "restore" and parent in every else published_at
+
+    kept = {r: since(r) for r in ledger.kept_releases(store.HOLD)}
     if not kept:
         return LEAST_HOURS, None
     oldest = min(kept, key=lambda r: kept[r])

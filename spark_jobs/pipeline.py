@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
@@ -82,11 +83,12 @@ def ingest_step(lake: Lake) -> int:
                 print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
             for d, objection in land.read_again(lake.context.settings, writer.ledger, feed):
                 print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
-            before = _version(writer.spark, table_name(feed))
+            before, waited = _version(writer.spark, table_name(feed)), load.waiting_since(writer, feed)
             counts = load.load_waiting(writer, feed)
             print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
             if counts:
-                delta.settle(writer.spark, table_name(feed), before)
+                # A try that was killed may have committed some of them, and settled nothing.
+                delta.settle(writer.spark, table_name(feed), before, waited)
                 writer.ledger.loaded(list(counts))
         _project(lake, writer.ledger, writer.spark)
     return 0
@@ -111,7 +113,8 @@ def silver_step(lake: Lake) -> int:
         anew = current is None or silver_code != code
         contained = ledger.contained(current)
         deliveries = [d for d in ledger.deliveries(state="loaded") if anew or contained.get(d.delivery_id) != d.reading]
-        withdrawn = [d.delivery_id for d in ledger.deliveries(state="withdrawn") if d.delivery_id in contained]
+        # A held delivery that a restored release still contains goes out too, until somebody has decided.
+        withdrawn = [d.delivery_id for state in ("withdrawn", "held") for d in ledger.deliveries(state=state) if d.delivery_id in contained]
         if not deliveries and not withdrawn and not anew and gold_code == build_id(*GOLD_CODE):
             print(f"{current} 已包含全部批次，没有要加工的内容", flush=True)
             return NOTHING
@@ -165,7 +168,7 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
             stands[table] = pinned.version
             continue
         else:
-            spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
+            delta.restore(spark, table, pinned.version)
             print(f"{table}: set back to version {pinned.version}", flush=True)
         stands[table] = delta.newest_version(spark, table)
     return stands
@@ -308,7 +311,7 @@ def restore(context: Context, release_id: str) -> str:
         tables = writer.ledger.release_tables(release_id)
         require_whole(lake, release_id, tables, (), ())
         for t, rows, checksum in publish.contents(context, lake.contracts, tables):
-            if (rows, checksum) != (t.row_count, t.checksum):
+            if publish.differs(t, rows, checksum):
                 raise Problem(f"发布 {release_id} 不能恢复", f"{t.table_name} 版本 {t.version} 的内容与发布时不同", "选另一个发布，或从备份恢复")
         try:
             restored = writer.ledger.restore(release_id)
@@ -354,9 +357,10 @@ def main() -> int:
     except Problem as problem:
         print(f"{problem.what}\n  why: {problem.why}\n  do:  {problem.do}", file=sys.stderr, flush=True)
     except PySparkException as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        # The cause is often far down; a full disk is said first.
-        line = next((line.strip() for line in lines if "No space left" in line), lines[0])
+        # What went wrong on the server's disk is said by the last of the causes only.
+        causes = error.getStackTrace() if isinstance(error, SparkConnectGrpcException) else None
+        lines = [line.strip() for line in f"{error}\n{causes or ''}".splitlines() if line.strip()]
+        line = next((line for line in lines if "No space left" in line), lines[0])
         print(f"Spark refused a statement: {line}\n  do:  {_do(line)}", file=sys.stderr, flush=True)
     except OSError as error:
         print(f"{error.strerror or error}: {error.filename or ''}\n  do:  {_do(str(error))}", file=sys.stderr, flush=True)

@@ -41,15 +41,19 @@ def repair(context: Context, found: Iterable[Damage], out: Console) -> bool:
     damages = list(found)
     lake = Lake(context, all_tables(load_contracts()))
     aside = context.settings.folder(f"damaged/{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}")
-    lost_tables = _mend_logs(context, damages, aside, out)
-    if lost_tables or any(d.kind in ("log", "checkpoint") for d in damages):
-        _forget_logs(context, out)
-    _mend_landing(context, damages, out)
+    with Ledger(context) as ledger:
+        ledger.hold_writer(lambda: out.print("  … 有程序正在写入，等它结束", style="dim"))
+        cut = _mend_logs(context, damages, aside, out)
+        if cut or any(d.kind in ("log", "checkpoint") for d in damages):
+            _forget_logs(context, out)
+        _mend_landing(context, ledger, damages, out)
+    lost_tables = {table for table, newest in cut.items() if newest < 0}
     with writing(context, "repair", ()) as writer:
         for table in sorted(lost_tables):
-            writer.spark.sql(f"DROP TABLE IF EXISTS {table}")  # its folder is empty: only the metastore's entry
-        run = _mend_bronze(writer, lake, damages, lost_tables, out)
-        run |= _lead_readers(writer, lake, damages, out)
+            if not store.folder_of(context.settings, table).exists():  # nobody has made it anew since: only the metastore knows it
+                writer.spark.sql(f"DROP TABLE IF EXISTS {table}")
+        run = _mend_bronze(writer, lake, damages, cut, out)
+        run |= _lead_readers(writer, lake, damages, cut, out)
         # Anew: commits that were set aside have left files that no version names any more. Nobody else writes now.
         tables = {d.place for d in damages if d.kind in ("orphan", "log")} - lost_tables
         litter = [o for table in sorted(tables) for o in store.orphans(context.settings, table)]
@@ -64,9 +68,9 @@ def repair(context: Context, found: Iterable[Damage], out: Console) -> bool:
     return run
 
 
-def _mend_logs(context: Context, damages: list[Damage], aside: Path, out: Console) -> set[str]:
-    """Set aside what stops a log from being read, back to the newest version that can be read; return the tables of which none can."""
-    lost = set()
+def _mend_logs(context: Context, damages: list[Damage], aside: Path, out: Console) -> dict[str, int]:
+    """Set aside what stops a log from being read; return, by table that has lost versions, the newest one left (-1: none, it is set aside whole)."""
+    cut = {}
     for table in sorted({d.place for d in damages if d.kind in ("log", "checkpoint")}):
         folder = store.folder_of(context.settings, table)
         for d in damages:
@@ -79,14 +83,15 @@ def _mend_logs(context: Context, damages: list[Damage], aside: Path, out: Consol
         if newest is None:
             if folder.exists():
                 shutil.move(folder, aside / table)
-            lost.add(table)
+            cut[table] = -1
             out.print(f"  {table} 没有一个版本读得出来，整个表移到 {aside.name}", soft_wrap=True)
             continue
         for name in sorted(p.name for p in (folder / "_delta_log").iterdir() if p.is_file()):
             digits = name.lstrip(".")[:20]
             if digits.isdigit() and int(digits) > newest:
                 _set_aside(folder, f"_delta_log/{name}", aside / table, out)
-    return lost
+                cut[table] = newest
+    return cut
 
 
 def _newest_readable(folder: Path) -> int | None:
@@ -128,40 +133,49 @@ def _forget_logs(context: Context, out: Console) -> None:
     out.print("  Spark 和 Trino 已重新启动")
 
 
-def _mend_landing(context: Context, damages: list[Damage], out: Console) -> None:
+def _mend_landing(context: Context, ledger: Ledger, damages: list[Damage], out: Console) -> None:
     """Split again, from the kept bytes, what was split and is gone."""
     contracts = {c.name: c for c in load_contracts().values()}
-    with Ledger(context) as ledger:
-        lost = {d.file for d in damages if d.kind == "kept"}
-        for d in damages:
-            if d.kind == "kept":
-                out.print(f"  {d.says}：只能从备份恢复（./lake restore），或请报送单位再送一次同一个文件", style="red", soft_wrap=True)
-            if d.kind != "records":
-                continue
-            delivery = ledger.delivery(d.file.removesuffix(".parquet"))
-            if f"{ledger.sha256(delivery.delivery_id)}.bin" in lost:
-                continue
-            try:
-                _, rows = land.split_kept(context.settings, ledger, contracts[delivery.feed], delivery)
-            except Refused as refusal:
-                out.print(f"  {delivery.file_name} 的记录文件不能从原件重做：{refusal}", style="red", markup=False, soft_wrap=True)
-                continue
-            out.print(f"  {delivery.file_name} 的记录文件已从原件重做（{rows:,} 条）", soft_wrap=True)
+    lost = {d.file for d in damages if d.kind == "kept"}
+    for d in damages:
+        if d.kind == "kept":
+            out.print(f"  {d.says}：只能从备份恢复（./lake restore），或请报送单位再送一次同一个文件", style="red", soft_wrap=True)
+        if d.kind != "records":
+            continue
+        delivery = ledger.delivery(d.file.removesuffix(".parquet"))
+        if f"{ledger.sha256(delivery.delivery_id)}.bin" in lost:
+            continue
+        try:
+            target, rows = land.split_kept(context.settings, ledger, contracts[delivery.feed], delivery)
+        except Refused as refusal:
+            out.print(f"  {delivery.file_name} 的记录文件不能从原件重做：{refusal}", style="red", markup=False, soft_wrap=True)
+            continue
+        out.print(f"  {delivery.file_name} 的记录文件已从原件重做（{rows:,} 条）", soft_wrap=True)
+        if rows == delivery.row_count:
+            continue
+        # The reader has changed since: what it finds now is another reading, which must come in everywhere.
+        where = str(target.relative_to(context.settings.folder("landing")))
+        if delivery.state == "loaded":
+            ledger.ask_replay(delivery.delivery_id, f"repair: {delivery.row_count} records before", "lake")
+            ledger.replayed(delivery.delivery_id, where, rows)
+        else:
+            ledger.landed(delivery.delivery_id, where, rows)
 
 
-def _mend_bronze(writer: Writer, lake: Lake, damages: list[Damage], lost_tables: set[str], out: Console) -> bool:
+def _mend_bronze(writer: Writer, lake: Lake, damages: list[Damage], cut: dict[str, int], out: Console) -> bool:
     """Let bronze be loaded again from landing, as far as it has lost rows; return whether there is something to load."""
     run = False
     for feed in lake.feeds:
         table = table_name(feed)
         loaded = {d.delivery_id: d for d in writer.ledger.deliveries(feed.name, "loaded")}
-        if table in lost_tables or any(d.kind == "data" and d.place == table for d in damages):
-            if table not in lost_tables:
+        if cut.get(table) == -1 or any(d.kind == "data" and d.place == table for d in damages):
+            if cut.get(table) != -1:
                 delta.make_anew(writer.spark, feed)
             again = set(loaded)
         else:
             there = _rows_by_delivery(writer.spark, table) if loaded else {}
-            again = {i for i, d in loaded.items() if there.get(i, 0) != d.row_count}
+            # Of a log that was cut, the rows of a delivery that was replayed may be those of its reading before.
+            again = {i for i, d in loaded.items() if there.get(i, 0) != d.row_count or (table in cut and d.reading > 1)}
             partly = sorted(again & set(there))
             if partly:
                 chosen = ", ".join(f"'{i}'" for i in partly)
@@ -177,23 +191,24 @@ def _rows_by_delivery(spark: SparkSession, table: str) -> dict[str, int]:
     return {r[0]: r[1] for r in spark.table(table).groupBy("delivery_id").count().collect()}
 
 
-def _lead_readers(writer: Writer, lake: Lake, damages: list[Damage], out: Console) -> bool:
+def _lead_readers(writer: Writer, lake: Lake, damages: list[Damage], cut: dict[str, int], out: Console) -> bool:
     """Note which kept releases are lost; lead readers to the newest one that is whole. Return whether a run must follow."""
     ledger, settings = writer.ledger, lake.context.settings
     current = ledger.current_release()
-    if current is None or not any(d.releases for d in damages):
+    if current is None or not (cut or any(d.releases for d in damages)):
         return False
-    lost = {}
+    # The numbers of versions that are gone will be given to others.
+    lost = {release: f"{table} 版本 {newest + 1} 以后不在了" for table, newest in cut.items() for release in ledger.naming(table, newest + 1)}
     kept = ledger.kept_releases(store.HOLD)  # once: of what is noted as lost the list would be filled up with older ones, unseen
     for release in kept:
+        if release in lost:
+            continue
         tables = ledger.release_tables(release)
         found = store.release_damage(settings, release, tables, deep=True)
         if found:
             lost[release] = f"{found[0].place} 版本 {found[0].version} 的 {found[0].file}：{found[0].says}"
         else:
-            wrong = [
-                t for t, rows, checksum in publish.contents(lake.context, lake.contracts, tables) if (rows, checksum) != (t.row_count, t.checksum)
-            ]
+            wrong = [t for t, rows, checksum in publish.contents(lake.context, lake.contracts, tables) if publish.differs(t, rows, checksum)]
             if wrong:
                 lost[release] = f"{wrong[0].table_name} 版本 {wrong[0].version} 的内容与发布时不同"
     for release, why in lost.items():

@@ -544,6 +544,15 @@ class Ledger:
         for identity in release_ids:
             self._connection.execute("INSERT INTO lost_release (release_id, reason) VALUES (%s, %s) ON CONFLICT DO NOTHING", (identity, reason))
 
+    def naming(self, table: str, version: int) -> list[str]:
+        """Releases that name ``version`` of a table or a later one, and are not noted as lost."""
+        rows = self._connection.execute(
+            "SELECT release_id FROM release_table LEFT JOIN lost_release USING (release_id)"
+            " WHERE table_name = %s AND version >= %s AND lost_release.release_id IS NULL ORDER BY 1 DESC",
+            (table, version),
+        )
+        return [str(row[0]) for row in rows]
+
     def lost(self, release_id: str | None) -> str | None:
         """Why a release can't be read any more; None if it can."""
         return self._one("SELECT reason FROM lost_release WHERE release_id = %s", release_id)

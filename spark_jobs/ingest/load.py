@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -39,6 +42,12 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
             f"{table} does not hold what landed", f"delivery → (landed, loaded): {wrong}", "nothing was published; see the log of the ingest task"
         )
     return counts
+
+
+def waiting_since(writer: Writer, contract: Contract) -> float:
+    """Since when the oldest of the feed's landed records wait (seconds of the epoch): no row of them in bronze is older."""
+    landing = writer.context.settings.landing
+    return min((os.stat(landing / str(d.landed_path)).st_mtime for d in writer.ledger.deliveries(contract.name, "landed")), default=math.inf)
 
 
 def _rows(writer: Writer, contract: Contract, deliveries: list[Delivery]) -> DataFrame:
