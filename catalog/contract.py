@@ -41,7 +41,14 @@ KINDS_OF_LAYER = {
 }
 # (name, required, key position) of the columns that every table of a kind has beside its own.
 RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
-    Kind.FEED: (("delivery_id", True, 1), ("row_number", True, 2), ("arrived_at", True, 0), ("raw_line", False, 0)),
+    Kind.FEED: (
+        ("delivery_id", True, 1),
+        ("row_number", True, 2),
+        ("sheet_name", False, 0),
+        ("line_number", False, 0),
+        ("arrived_at", True, 0),
+        ("raw_line", False, 0),
+    ),
     Kind.REFERENCE: (),
     Kind.FACT: (
         ("subject_id", True, 0),

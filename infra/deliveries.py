@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from catalog.contract import Contract, load_contracts
 from catalog.properties import Kind
+from infra import store
 from infra.ledger import Ledger, delivery_id
 from infra.problems import Problem
 from infra.services.base import Context
@@ -115,9 +118,22 @@ def account(context: Context, contract: Contract, identities: Iterable[str], bef
             for f in ledger.findings(release, identity):
                 column = rules[f.rule].columns[0] if f.rule in rules and rules[f.rule].columns else None
                 where = f"“{contract.column(column).chinese}”" if column else "整行"
+                place = _place(store.records_file(context.settings, delivery), f.first_row)
                 kind = "[red]隔离[/]" if f.severity == "quarantine" else "[yellow]提示[/]"
-                out.print(f"    {kind} {f.affected:>6,} 条  {f.description}  （{f.rule}；例：第 {f.first_row} 条记录的{where}）", soft_wrap=True)
+                out.print(f"    {kind} {f.affected:>6,} 条  {f.description}  （{f.rule}；例：{place}的{where}）", soft_wrap=True)
     if total["arrived"]:
         out.print(
             f"\n合计  到达 {total['arrived']:,} = 应用 {total['applied']:,} + 被取代 {total['superseded']:,} + 重复 {total['duplicate']:,} + 隔离 {total['quarantined']:,}"
         )
+
+
+def _place(records: Path, row_number: int) -> str:
+    """Where a record stands in the file that was sent, as the sender sees it."""
+    try:
+        found = pq.read_table(records, columns=["sheet_name", "line_number"], filters=[("row_number", "==", row_number)]).to_pylist()
+    except (OSError, pa.ArrowException, KeyError):  # gone, damaged, or split before places were noted
+        found = []
+    if not found:
+        return f"第 {row_number} 条记录"
+    sheet = f"工作表“{found[0]['sheet_name']}”" if found[0]["sheet_name"] else ""
+    return f"{sheet}第 {found[0]['line_number']} 行"

@@ -285,12 +285,12 @@ def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int
     Raises:
         Refused: the file is none of ours, is damaged, or its columns are not those of the contract; also after some records.
     """
-    for number, (columns, cells, raw) in enumerate(_rows(contract, path, scratch), 1):
-        yield number, None if cells is None else dict(zip(columns, cells, strict=True)), raw
+    for number, (table, (_, cells, raw)) in enumerate(_rows(contract, path, scratch), 1):
+        yield number, None if cells is None else dict(zip(table.columns, cells, strict=True)), raw
 
 
-def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[list[str], readers.Cells | None, str]]:
-    """``records`` without a dictionary for each: the columns of its table (one list per table), its cells, its raw text."""
+def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[tables.Table, readers.Row]]:
+    """``records`` without a dictionary for each: the table that it stands in, its line there, its cells, its raw text."""
     without_table, tabled = [], False
     with found(path, scratch) as file:
         padded = file.kind in ("workbook", "spreadsheetml")
@@ -300,8 +300,8 @@ def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[list[
                 without_table.append(sheet.name)
                 continue
             tabled = True
-            for _, cells, raw in table.rows:
-                yield table.columns, cells, raw
+            for row in table.rows:
+                yield table, row
             for note in table.notes:
                 print(f"{f'{sheet.name} ' if sheet.name else ''}{note}", flush=True)
     if not tabled:
@@ -314,15 +314,16 @@ def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[list[
 
 def _write_records(contract: Contract, delivery: Delivery, source: Path, target: Path) -> int:
     names = [c.name for c in contract.columns if not c.reserved]
-    schema = pa.schema([(n, pa.string()) for n in names] + [("delivery_id", pa.string()), ("row_number", pa.int64()), ("raw_line", pa.string())])
+    placed = [("delivery_id", pa.string()), ("row_number", pa.int64()), ("sheet_name", pa.string()), ("line_number", pa.int64())]
+    schema = pa.schema([*((n, pa.string()) for n in names), *placed, ("raw_line", pa.string())])
     temporary = target.with_suffix(".new")
     count = 0
     try:
         # Names, codes, addresses and scopes are nearly all distinct: dictionaries of them cost time, and zstd packs as well without.
         with pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer:
             group: list[pa.RecordBatch] = []
-            for columns, rows in _batches(_rows(contract, source, target.parent)):
-                group.append(_batch(schema, delivery.delivery_id, count + 1, columns, rows))
+            for table, rows in _batches(_rows(contract, source, target.parent)):
+                group.append(_batch(schema, delivery.delivery_id, count + 1, table, rows))
                 count += len(rows)
                 if sum(batch.num_rows for batch in group) >= GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(group))
@@ -337,24 +338,26 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
     return count
 
 
-def _batches(rows: Iterator[tuple[list[str], readers.Cells | None, str]]) -> Iterator[tuple[list[str], list[tuple[readers.Cells | None, str]]]]:
-    """Up to BATCH_ROWS rows (cells, raw text) at a time, all of one table, with its columns."""
-    for columns, of_table in groupby(rows, key=itemgetter(0)):
-        while batch := [(cells, raw) for _, cells, raw in islice(of_table, BATCH_ROWS)]:
-            yield columns, batch
+def _batches(rows: Iterator[tuple[tables.Table, readers.Row]]) -> Iterator[tuple[tables.Table, list[readers.Row]]]:
+    """Up to BATCH_ROWS rows at a time, all of one table."""
+    for table, of_table in groupby(rows, key=itemgetter(0)):
+        while batch := [row for _, row in islice(of_table, BATCH_ROWS)]:
+            yield table, batch
 
 
-def _batch(schema: pa.Schema, delivery_id: str, first: int, columns: list[str], rows: list[tuple[readers.Cells | None, str]]) -> pa.RecordBatch:
+def _batch(schema: pa.Schema, delivery_id: str, first: int, table: tables.Table, rows: list[readers.Row]) -> pa.RecordBatch:
     """Rows as columns; ``first`` is the number of the first. A row without cells has its raw text and nothing else."""
-    nothing = (None,) * len(columns)
-    cells = zip(*[nothing if c is None else c for c, _ in rows], strict=True)
-    delivered = {name: pa.array(values, pa.string()) for name, values in zip(columns, cells, strict=True)}
+    nothing = (None,) * len(table.columns)
+    cells = zip(*[nothing if c is None else c for _, c, _ in rows], strict=True)
+    delivered = {name: pa.array(values, pa.string()) for name, values in zip(table.columns, cells, strict=True)}
     return pa.RecordBatch.from_pydict(
         {name: delivered[name] if name in delivered else pa.nulls(len(rows), pa.string()) for name in schema.names}
         | {
             "delivery_id": pa.repeat(delivery_id, len(rows)),
             "row_number": pa.array(range(first, first + len(rows)), pa.int64()),
-            "raw_line": pa.array([raw if c is None else None for c, raw in rows], pa.string()),
+            "sheet_name": pa.repeat(pa.scalar(table.sheet or None, pa.string()), len(rows)),
+            "line_number": pa.array([line for line, _, _ in rows], pa.int64()),
+            "raw_line": pa.array([raw if c is None else None for _, c, raw in rows], pa.string()),
         },
         schema=schema,
     )

@@ -22,7 +22,7 @@ FOOTER_SHARE = 1 / 3  # a footer fills no more of the columns than this
 Record = tuple[int, dict[str, str] | None, str]
 
 
-@dataclass
+@dataclass(eq=False)  # two sheets may be alike
 class Table:
     """A sheet with its header. ``confidence``: the share of the header row's filled cells that name a column, 0 to 1.
 

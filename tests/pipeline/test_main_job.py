@@ -166,7 +166,7 @@ def test_ingest_accounts_in_chinese_and_refuses_what_breaks_its_contract_alone(p
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
     said = published.lake("ingest", "registration_subjects", str(tmp_path / "good.csv"), str(tmp_path / "bad.csv")).stdout
     assert "到达 2 = 应用 1 + 被取代 0 + 重复 0 + 隔离 1" in said
-    assert "subject_name_present；例：第 2 条记录的“企业名称”" in said.replace("\n", "")
+    assert "subject_name_present；例：第 3 行的“企业名称”" in said.replace("\n", "")
     assert "日期不明" in said
     assert "缺少的列：注册日期" in said.replace("\n", "")
     assert published.ask("steward", "SELECT subject_name FROM lake.gold.archive_subject WHERE credit_code = '91440101YTEXT00018'") == [

@@ -203,6 +203,8 @@ def test_bronze_is_text_whatever_is_declared(contracts):
     assert [(c.name, c.type, c.required) for c in columns if c.reserved] == [
         ("delivery_id", "STRING", True),
         ("row_number", "BIGINT", True),
+        ("sheet_name", "STRING", False),
+        ("line_number", "BIGINT", False),
         ("arrived_at", "TIMESTAMP", True),
         ("raw_line", "STRING", False),
     ]

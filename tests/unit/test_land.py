@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
+from forms import xlsx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.contract import load_contracts
+from infra.deliveries import _place
 from infra.ledger import Delivery, Statement
 from spark_jobs.ingest import land, readers
 from spark_jobs.ingest.land import BATCH_ROWS, GROUP_ROWS, _name_taken, _write_records, records, stated, still_written
@@ -345,3 +347,22 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     short, long = peaks
     assert long < short * 1.2 + 2**20  # bytes; ten times the rows
     assert long < 16 * 2**20
+
+
+def test_each_record_knows_where_it_stands_in_the_file(tmp_path):
+    """Banners, blank rows, a line break inside quotes: the line is the one that the sender sees, in the sheet that he sees."""
+    rows = [["广州市市场主体登记表"], [], HEADER.split(","), ROW.split(","), [], ROW.replace("一号", "二号").split(",")]
+    book, text, target = tmp_path / "book", tmp_path / "text", tmp_path / "records.parquet"
+    book.write_bytes(xlsx(rows, "天河", [("越秀", rows[2:4])]))
+    assert _write_records(FEED, delivery("D1"), book, target) == 3
+    assert [(r["row_number"], r["sheet_name"], r["line_number"]) for r in pq.read_table(target).to_pylist()] == [
+        (1, "天河", 4),
+        (2, "天河", 6),
+        (3, "越秀", 2),
+    ]
+    assert _place(target, 2) == "工作表“天河”第 6 行"
+    quoted = ROW.replace("广州市天河区体育西路1号", '"广州市天河区\n体育西路1号"')
+    text.write_text(f"{HEADER}\n{quoted}\n{ROW}\n")
+    assert _write_records(FEED, delivery("D1"), text, target) == 2
+    assert [(r["sheet_name"], r["line_number"]) for r in pq.read_table(target).to_pylist()] == [(None, 2), (None, 4)]
+    assert (_place(target, 2), _place(tmp_path / "gone", 2)) == ("第 4 行", "第 2 条记录")
