@@ -15,7 +15,6 @@ from infra.durable import sync
 from infra.ledger import TableVersion
 from infra.problems import Problem
 
-RETENTION = ("delta.deletedFileRetentionDuration", "delta.logRetentionDuration")
 STAMP = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -35,30 +34,7 @@ def ensure_table(spark: SparkSession, contract: Contract) -> str:
 def make_anew(spark: SparkSession, contract: Contract) -> None:
     """Empty the contract's table and give it the contract's shape, as a new version: older ones stay readable."""
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {table_schema(contract)}")
-    replace = create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1)
-    _keeping_retention(spark, table_name(contract), replace)
-
-
-def restore(spark: SparkSession, table: str, version: int) -> None:
-    """Bring a table back to an older version, as a new one."""
-    _keeping_retention(spark, table, f"RESTORE TABLE {table} TO VERSION AS OF {int(version)}")
-
-
-def _keeping_retention(spark: SparkSession, table: str, statement: str) -> None:
-    """Run a statement that sets the table's properties back; keep for how long old files and versions stay, which maintenance may have raised."""
-    before = _retention(spark, table)
-    spark.sql(statement)
-    after = _retention(spark, table)
-    raised = ", ".join(f"'{k}' = '{v}'" for k, v in before.items() if after.get(k) != v)
-    if raised:
-        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({raised})")
-
-
-def _retention(spark: SparkSession, table: str) -> dict[str, str]:
-    if not spark.catalog.tableExists(table):
-        return {}
-    properties = spark.sql(f"DESCRIBE DETAIL {table}").select("properties").collect()[0][0]
-    return {k: properties[k] for k in RETENTION if k in properties}
+    spark.sql(create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1))
 
 
 def stamp(spark: SparkSession, text: str) -> None:

@@ -24,6 +24,7 @@ from spark_jobs.writing import Writer, writing
 # What every table has from creation as `delta.deletedFileRetentionDuration`, by which alone this Delta cleans; RETAIN is ignored by it.
 LEAST_HOURS = 36 * 24
 SPARE_HOURS = 24
+LOG_DAYS = 400  # `delta.logRetentionDuration` from creation
 SMALL_FILES, SMALL_BYTES = 50, 32 * 2**20
 
 
@@ -69,9 +70,10 @@ def maintain(context: Context, hours: int | None = None) -> None:
                 delta.settle(writer.spark, table, before)
             if keep > LEAST_HOURS:
                 days = math.ceil(keep / 24)
+                # Right before cleaning: a run that sets a table back, or builds it anew, sets the property back too.
                 writer.spark.sql(
                     f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {days} days',"
-                    f" 'delta.logRetentionDuration' = 'interval {days + 9} days')"
+                    f" 'delta.logRetentionDuration' = 'interval {max(days + 9, LOG_DAYS)} days')"
                 )
             writer.spark.sql(f"VACUUM {table}").collect()
             print(f"{table}: 清理了 {keep} 小时以前就不再使用的文件", flush=True)

@@ -168,7 +168,7 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
             stands[table] = pinned.version
             continue
         else:
-            delta.restore(spark, table, pinned.version)
+            spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
             print(f"{table}: set back to version {pinned.version}", flush=True)
         stands[table] = delta.newest_version(spark, table)
     return stands

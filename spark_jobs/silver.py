@@ -12,7 +12,7 @@ from catalog.derive import physical_columns, quarantine_of, table_name
 from infra.ledger import Account, Delivery, Finding, Run
 from spark_jobs import mapping_use
 from spark_jobs.history import outcomes
-from spark_jobs.identity.keys import KEY, assign_subjects, key_id_sql, with_key
+from spark_jobs.identity.keys import KEY, assign_subjects, key_id_sql, lone_subjects, shared_keys, with_key
 from spark_jobs.refine.batches import UNSPLITTABLE, refine_batches, spark_ddl
 from spark_jobs.writing import Writer
 
@@ -23,6 +23,7 @@ REVIEW = "silver.identity_review"
 BUILT = (FACTS, KEYS, REVIEW)
 # So few bad rows never hold a delivery back: of a handful of records one is a large share.
 FEW = 20
+_SAID = ("subject_id", "fact_outcome", "is_conflict")  # what is said of a record, and may change when others come
 _SMALL = ("delivery_id", "row_number", *KEY, "normalized_name", "registration_date", "effective_from", "source_revision", "content_hash", "known_at")
 
 
@@ -50,14 +51,17 @@ def build(
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
     keys = new.select(*KEY) if left is None else new.select(*KEY).union(left.select(*KEY))
-    touched = stored.join(F.broadcast(keys.distinct()), list(KEY), "left_semi")
-    records = new.select(*_SMALL).unionByName(touched.select(*_SMALL))
+    touched = writer.stage(stored.join(keys.distinct(), list(KEY), "left_semi").select(*_SMALL, *_SAID), "touched")
+    # Most records are the only one of their key: they are their own history, and need neither sorting nor joining.
+    shared = writer.stage(shared_keys(new, touched), "shared_key")
+    lone = lone_subjects(new.join(shared, list(KEY), "left_anti"))
+    records = new.join(shared, list(KEY), "left_semi").select(*_SMALL).unionByName(touched.select(*_SMALL))
     assigned = writer.stage(assign_subjects(records), "assigned")
     placed = writer.stage(outcomes(assigned), "placed")
-    _write_facts(writer, facts, new, touched, placed, left, run)
-    _write_keys(writer, contracts, assigned, left, run)
+    moved = _write_facts(writer, facts, new, lone, touched, placed, left, run)
+    _write_keys(writer, contracts, lone, assigned, left, run)
     mapping_use.record(writer, contracts, run, deliveries, new)
-    return deliveries, _accounts(writer, contracts, deliveries), _findings(feed, refined)
+    return deliveries, _accounts(writer, contracts, {d.delivery_id for d in deliveries} | moved), _findings(feed, refined)
 
 
 def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataFrame:
@@ -119,21 +123,23 @@ def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> 
     writer.write(rows.select(*[c.name for c in physical_columns(quarantine)]), table_name(quarantine), "append", "quarantine", run.run_id)
 
 
-def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataFrame, placed: DataFrame, left: DataFrame | None, run: Run) -> None:
+def _write_facts(
+    writer: Writer, facts: Contract, new: DataFrame, lone: DataFrame, touched: DataFrame, placed: DataFrame, left: DataFrame | None, run: Run
+) -> set[str]:
+    """Put the new records into the facts and change what is said of stored ones; return the deliveries of which that is changed."""
     table, names = table_name(facts), [c.name for c in facts.columns]
     where = ["delivery_id", "row_number"]
-    fresh = new.join(placed, where).select(*names)
+    fresh = lone.select(*names).unionByName(new.join(placed, where).select(*names))
     # Of a stored fact nothing changes but whose it is and what became of it.
-    before = touched.select(
-        *where, F.col("subject_id").alias("old_subject"), F.col("fact_outcome").alias("old_outcome"), F.col("is_conflict").alias("old_conflict")
-    )
-    moved = placed.join(before, where).where("subject_id <> old_subject OR fact_outcome <> old_outcome OR is_conflict <> old_conflict")
-    changes = writer.stage(moved, "moved")
-    changed = placed.join(new.select(*where), where).select("subject_id").union(changes.select("subject_id")).union(changes.select("old_subject"))
+    before = touched.select(*where, *[F.col(c).alias(f"old_{c}") for c in _SAID])
+    changes = writer.stage(placed.join(before, where).where(" OR ".join(f"{c} <> old_{c}" for c in _SAID)), "moved")
+    moved = {r[0] for r in changes.select("delivery_id").distinct().collect()}
+    changed = placed.join(touched, where, "left_anti").select("subject_id")
+    changed = changed.union(changes.select("subject_id")).union(changes.select("old_subject_id")).distinct().union(lone.select("subject_id"))
     # The month in which a subject was counted by a record that is gone can't be found in the facts any more.
-    changed = changed.distinct().withColumn("registration_date", F.lit(None).cast("date"))
+    changed = changed.withColumn("registration_date", F.lit(None).cast("date"))
     writer.stage(changed if left is None else changed.union(left.select("subject_id", "registration_date")), "changed_subject")
-    if not changes.isEmpty():
+    if moved:
         writer.change(
             f"""MERGE INTO {table} AS t USING work.moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
             WHEN MATCHED THEN UPDATE SET t.subject_id = s.subject_id, t.fact_outcome = s.fact_outcome, t.is_conflict = s.is_conflict""",
@@ -142,9 +148,10 @@ def _write_facts(writer: Writer, facts: Contract, new: DataFrame, touched: DataF
             run.run_id,
         )
     writer.write(fresh, table, "append", "facts", run.run_id)
+    return moved
 
 
-def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: DataFrame, left: DataFrame | None, run: Run) -> None:
+def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFrame, assigned: DataFrame, left: DataFrame | None, run: Run) -> None:
     """Set the keys of the touched subjects, and what people must look at, anew."""
     table, review = table_name(contracts[KEYS]), table_name(contracts[REVIEW])
     own = assigned.selectExpr("key_kind", "key_value", "subject_id", "NOT contested AS is_anchor", "known_at")
@@ -155,6 +162,7 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], assigned: Dat
         own.union(qualified)
         .groupBy("key_kind", "key_value", "subject_id")
         .agg(F.max("is_anchor").alias("is_anchor"), F.min("known_at").alias("known_at"))
+        .union(lone.selectExpr("key_kind", "key_value", "subject_id", "true", "known_at"))
         .withColumn("key_id", F.expr(key_id_sql("key_kind", "key_value")))
     )
     contested = (
@@ -186,10 +194,9 @@ def _take_out(writer: Writer, table: str, touched: str, matches: str, run: Run) 
         writer.change(f"MERGE INTO {table} AS t USING {keys} AS s ON {matches} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
 
 
-def _accounts(writer: Writer, contracts: Mapping[str, Contract], deliveries: list[Delivery]) -> list[Account]:
-    """Count anew what became of the rows of all deliveries that this run has touched: its own, and those whose facts moved."""
+def _accounts(writer: Writer, contracts: Mapping[str, Contract], identities: Collection[str]) -> list[Account]:
+    """Count anew what became of the rows of the deliveries that this run has touched."""
     spark = writer.spark
-    identities = {d.delivery_id for d in deliveries} | {r[0] for r in spark.table("work.moved").select("delivery_id").distinct().collect()}
     chosen = F.col("delivery_id").isin(sorted(identities))
     kept = spark.table(table_name(contracts[FACTS])).where(chosen).groupBy("delivery_id", "fact_outcome").count()
     aside = spark.table(table_name(quarantine_of(contracts[FEED]))).where(chosen).groupBy("delivery_id").count()

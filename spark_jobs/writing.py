@@ -16,6 +16,9 @@ from infra.services.base import Context
 from spark_jobs import delta, session
 
 
+_STATISTICS = "spark.databricks.delta.stats.collect"
+
+
 @dataclass(frozen=True)
 class Writer:
     """What a program needs to write: the ledger, a session, and the run that its epochs belong to (None outside a run)."""
@@ -44,7 +47,11 @@ class Writer:
     def stage(self, frame: DataFrame, name: str) -> DataFrame:
         """Write intermediate rows to ``work.<name>`` and read them back: what a MERGE is fed with must be the same each time it looks."""
         table = f"work.{name}"
-        frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(table)
+        self.spark.conf.set(_STATISTICS, "false")  # nobody looks for a part of them
+        try:
+            frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(table)
+        finally:
+            self.spark.conf.unset(_STATISTICS)
         return self.spark.table(table)
 
 

@@ -29,6 +29,21 @@ def with_key(frame: DataFrame) -> DataFrame:
     return frame.withColumn("key_kind", F.expr(KEY_KIND)).withColumn("key_value", F.expr(KEY_VALUE))
 
 
+def shared_keys(new: DataFrame, stored: DataFrame) -> DataFrame:
+    """The keys of ``new`` records that have more than one of them, or a ``stored`` one."""
+    records = new.select(*KEY, F.lit(1).alias("records")).union(stored.select(*KEY, F.lit(2)))
+    return records.groupBy(*KEY).agg(F.sum("records").alias("records")).where("records > 1").select(*KEY)
+
+
+def lone_subjects(records: DataFrame) -> DataFrame:
+    """Add what `assign_subjects` and `spark_jobs.history.outcomes` say of a record that is the only one of its key."""
+    return (
+        records.withColumn("subject_id", F.expr(key_id_sql(*KEY)))
+        .withColumn("fact_outcome", F.lit("applied"))
+        .withColumn("is_conflict", F.lit(False))
+    )
+
+
 def linked_groups(states: Iterable[tuple[str, object, object]]) -> dict[tuple[str, object], str]:
     """Group the states of one key: ``(normalized name, registration date, first effective date)``.
 

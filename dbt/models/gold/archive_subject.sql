@@ -6,6 +6,23 @@
     pre_hook="{% if is_incremental() %}{{ take_out(this, changed_subjects(), 'subject_id') }}{% endif %}"
 ) }}
 
+{% set latest = ['credit_code', 'registration_number', 'identifier_kind', 'identifier_check', 'subject_name', 'quality_marks'] %}
+{# Columns that belong together, and where a record says something about them. #}
+{% set stated = {
+    'kind': (['enterprise_type', 'enterprise_type_code'], 'enterprise_type is not null'),
+    'category': (['subject_category', 'category_basis'], "subject_category <> 'unknown'"),
+    'ownership': (['ownership_group'], "ownership_group <> 'unknown'"),
+    'representative': (['legal_representative'], 'legal_representative is not null'),
+    'capital': (['registered_capital_text', 'registered_capital', 'capital_amount', 'capital_unit', 'capital_currency', 'capital_rate', 'capital_rate_year', 'capital_status'], "capital_status <> 'not_stated'"),
+    'industry': (['industry_section', 'industry_basis'], 'industry_section is not null'),
+    'registrar': (['registration_authority'], 'registration_authority is not null'),
+    'supervisor': (['supervising_authority', 'supervising_district_code'], 'supervising_authority is not null'),
+    'place': (['registered_address', 'district_code', 'district_name', 'district_confidence', 'district_reason'], 'registered_address is not null'),
+    'scope': (['business_scope', 'scope_truncated'], 'business_scope is not null'),
+    'province': (['province_name'], 'province_name is not null'),
+    'region': (['region_name'], 'region_name is not null'),
+} %}
+
 with facts as (
     select *
     from {{ source('silver_tables', 'subject_registration') }}
@@ -16,23 +33,21 @@ with facts as (
         {% endif %}
 ),
 
+several as (
+    select subject_id
+    from facts
+    group by subject_id
+    having count(*) > 1
+),
+
 subjects as (
     select
         subject_id,
-        max_by(struct(credit_code, registration_number, identifier_kind, identifier_check, subject_name, quality_marks), effective_from) as latest,
+        max_by(struct({{ latest | join(', ') }}), effective_from) as latest,
         max_by(registration_date, effective_from) as registration_date,
-        {{ last_stated(['enterprise_type', 'enterprise_type_code'], 'enterprise_type is not null') }} as kind,
-        {{ last_stated(['subject_category', 'category_basis'], "subject_category <> 'unknown'") }} as category,
-        {{ last_stated(['ownership_group'], "ownership_group <> 'unknown'") }} as ownership,
-        {{ last_stated(['legal_representative'], 'legal_representative is not null') }} as representative,
-        {{ last_stated(['registered_capital_text', 'registered_capital', 'capital_amount', 'capital_unit', 'capital_currency', 'capital_rate', 'capital_rate_year', 'capital_status'], "capital_status <> 'not_stated'") }} as capital,
-        {{ last_stated(['industry_section', 'industry_basis'], 'industry_section is not null') }} as industry,
-        {{ last_stated(['registration_authority'], 'registration_authority is not null') }} as registrar,
-        {{ last_stated(['supervising_authority', 'supervising_district_code'], 'supervising_authority is not null') }} as supervisor,
-        {{ last_stated(['registered_address', 'district_code', 'district_name', 'district_confidence', 'district_reason'], 'registered_address is not null') }} as place,
-        {{ last_stated(['business_scope', 'scope_truncated'], 'business_scope is not null') }} as scope,
-        {{ last_stated(['province_name'], 'province_name is not null') }} as province,
-        {{ last_stated(['region_name'], 'region_name is not null') }} as region,
+        {% for name, (columns, condition) in stated.items() %}
+        {{ last_stated(columns, condition) }} as {{ name }},
+        {% endfor %}
         -- In the order in which they came into use, each once.
         array_distinct(transform(array_sort(collect_list(struct(effective_from, subject_name))), used -> used.subject_name)) as names,
         max(effective_from) as effective_from,
@@ -42,7 +57,26 @@ subjects as (
         max(known_at) as known_at,
         max(value_kind) as value_kind  -- 'simulated' sorts after 'observed'
     from facts
+    left semi join several using (subject_id)
     group by subject_id
+    union all
+    -- Most subjects have one record: it says all, and nothing has to be sorted.
+    select
+        subject_id,
+        struct({{ latest | join(', ') }}) as latest,
+        registration_date,
+        {% for name, (columns, condition) in stated.items() %}
+        case when {{ condition }} then struct({{ columns | join(', ') }}) end as {{ name }},
+        {% endfor %}
+        array(subject_name) as names,
+        effective_from,
+        cast(1 as bigint) as fact_count,
+        cast(is_conflict as bigint) as conflict_count,
+        known_at as first_known_at,
+        known_at,
+        value_kind
+    from facts
+    left anti join several using (subject_id)
 ),
 
 contested as (
