@@ -15,7 +15,6 @@ from infra.ledger import Ledger
 from infra.services.base import Context
 from spark_jobs import delta, session
 
-
 _STATISTICS = "spark.databricks.delta.stats.collect"
 
 
