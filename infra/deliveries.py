@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +39,7 @@ def feed(name: str) -> Contract:
 
 def identities(contract: Contract, files: Iterable[Path]) -> list[str]:
     """The delivery ids that files have or would get: they follow from the content alone."""
-    return [delivery_id(contract.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    return [delivery_id(contract.name, store.sha256_of(path)) for path in files]
 
 
 def hand_over(context: Context, contract: Contract, files: Iterable[Path], manifest: dict[str, Any]) -> list[str]:
@@ -64,22 +64,26 @@ def hand_over(context: Context, contract: Contract, files: Iterable[Path], manif
         if (folder / path.name).exists():
             raise Problem(f"{path.name} 已在等待处理", "收件夹里有同名文件", "先运行 ./lake run，再报送这个文件")
         try:
-            content = path.read_bytes()
+            content = path.open("rb")
             beside = path.with_name(path.name + MANIFEST)
             stated = json.dumps(manifest, ensure_ascii=False) if manifest else beside.read_text(encoding="utf-8") if beside.is_file() else ""
         except PermissionError as error:
             raise Problem(f"读不到文件 {error.filename}", "运行服务的用户没有读取权限", "放宽权限（如 chmod a+r），或换一个位置") from None
         if stated:
-            _move_in(folder, path.name + MANIFEST, stated.encode())
-        _move_in(folder, path.name, content)
-        given.append(delivery_id(contract.name, hashlib.sha256(content).hexdigest()))
+            _move_in(folder, path.name + MANIFEST, io.BytesIO(stated.encode()))
+        with content:
+            given.append(delivery_id(contract.name, _move_in(folder, path.name, content)))
     return given
 
 
-def _move_in(folder: Path, name: str, content: bytes) -> None:
+def _move_in(folder: Path, name: str, content: BinaryIO) -> str:
+    """Copy a content piece by piece, then show it under its name; return its digest."""
     temporary = folder / f".{name}.new"
-    temporary.write_bytes(content)
-    shutil.move(temporary, folder / name)
+    with temporary.open("wb") as f:
+        shutil.copyfileobj(content, f, 2**20)
+    digest = store.sha256_of(temporary)
+    temporary.rename(folder / name)
+    return digest
 
 
 def account(context: Context, contract: Contract, identities: Iterable[str], before: set[str], out: Console) -> None:
