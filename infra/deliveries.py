@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +15,7 @@ from rich.console import Console
 from catalog.contract import Contract, load_contracts
 from catalog.properties import Kind
 from infra import store
+from infra.durable import copy
 from infra.ledger import Ledger, delivery_id
 from infra.problems import Problem
 from infra.services.base import Context
@@ -77,11 +77,9 @@ def hand_over(context: Context, contract: Contract, files: Iterable[Path], manif
 
 
 def _move_in(folder: Path, name: str, content: BinaryIO) -> str:
-    """Copy a content piece by piece, then show it under its name; return its digest."""
+    """Copy a content, then show it under its name; return its digest."""
     temporary = folder / f".{name}.new"
-    with temporary.open("wb") as f:
-        shutil.copyfileobj(content, f, 2**20)
-    digest = store.sha256_of(temporary)
+    digest, _ = copy(content, temporary)
     temporary.rename(folder / name)
     return digest
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def sync(path: Path) -> None:
@@ -13,3 +15,16 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def copy(source: BinaryIO, target: Path) -> tuple[str, int]:
+    """Copy a content to a file, piece by piece, so that a power cut can't take it; return its digest (SHA-256, hex) and its size in bytes."""
+    digest, size = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        while block := source.read(2**20):
+            digest.update(block)
+            size += len(block)
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import hashlib
 import os
 import re
 import time
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.contract import Contract
 from catalog.derive import required_headers
+from infra.durable import copy
 from infra.ledger import Delivery, Ledger, Statement
 from infra.settings import Settings
 from infra.store import sha256_of
@@ -188,18 +188,12 @@ def land(settings: Settings, ledger: Ledger, contract: Contract, path: Path) -> 
 
 
 def _keep(path: Path, folder: Path) -> tuple[str, int]:
-    """Copy a file's bytes durably to ``<digest>.bin``, in pieces; return the digest (SHA-256) and the size."""
+    """Copy a file's bytes durably to ``<digest>.bin``; return the digest (SHA-256) and the size."""
     temporary = folder / f".{os.getpid()}.new"
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as source, temporary.open("wb") as f:
-        while block := source.read(2**20):
-            digest.update(block)
-            size += len(block)
-            f.write(block)
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(folder / f"{digest.hexdigest()}.bin")
-    return digest.hexdigest(), size
+    with path.open("rb") as source:
+        digest, size = copy(source, temporary)
+    temporary.replace(folder / f"{digest}.bin")
+    return digest, size
 
 
 def stated(contract: Contract, file_name: str, manifest: bytes) -> Statement:
