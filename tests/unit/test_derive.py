@@ -160,12 +160,12 @@ def test_checksum_sql_is_exact(contracts):
     area = contracts["silver.ref_area"]
     two = replace(area, columns=(area.column("area_code"), area.column("end_year")))
     assert checksum_sql(two, "spark") == (
-        "coalesce(CAST(sum(CAST(conv(substr(md5(encode(concat_ws('\u241f', coalesce(CAST(area_code AS STRING), '\u2400'), "
-        "coalesce(CAST(end_year AS STRING), '\u2400')), 'UTF-8')), 1, 15), 16, 10) AS DECIMAL(38,0))) AS STRING), '0')"
+        "concat('crc32:', coalesce(CAST(sum(crc32(CAST(concat_ws('\u241f', coalesce(CAST(area_code AS STRING), '\u2400'), "
+        "coalesce(CAST(end_year AS STRING), '\u2400')) AS BINARY))) AS STRING), '0'))"
     )
     assert checksum_sql(two, "trino") == (
-        "coalesce(CAST(sum(CAST(from_base(substr(lower(to_hex(md5(to_utf8(concat_ws('\u241f', coalesce(CAST(area_code AS varchar), '\u2400'), "
-        "coalesce(CAST(end_year AS varchar), '\u2400')))))), 1, 15), 16) AS DECIMAL(38,0))) AS varchar), '0')"
+        "concat('crc32:', coalesce(CAST(sum(crc32(to_utf8(concat_ws('\u241f', coalesce(CAST(area_code AS varchar), '\u2400'), "
+        "coalesce(CAST(end_year AS varchar), '\u2400'))))) AS varchar), '0'))"
     )
 
 

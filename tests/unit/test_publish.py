@@ -116,3 +116,13 @@ def test_a_table_that_lacks_a_new_column_keeps_its_view(replayed):
 def test_a_view_that_shows_another_release_is_a_problem(replayed):
     with pytest.raises(Problem, match="does not show R00000042"):
         replayed(Trino(all_tables(CONTRACTS).values(), release="R00000041"), MONTHLY)
+
+
+@pytest.mark.parametrize(
+    ("rows", "checksum", "differs"),
+    [(2, "crc32:7", False), (2, "crc32:8", True), (3, "crc32:7", True), (2, "md5:8", False), (2, None, False)],
+)
+def test_contents_are_compared_by_rows_and_by_checksums_of_one_kind(rows, checksum, differs):
+    assert publish.differs(TableVersion("gold_tables.t", 4, 2, "crc32:7"), rows, checksum) is differs
+    # What an earlier version of the program noted: sums of another kind, without its name.
+    assert publish.differs(TableVersion("gold_tables.t", 4, 2, "46138725867863153308"), rows, checksum) is (rows != 2)
