@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.backup_store import Damaged, Entry, Manifest, Store
-from infra.delta_log import DeltaLog, LogDamaged, checksum_fault, checksum_file
+from infra.delta_log import DeltaLog, LogDamaged, checksum_file
 from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.postgres import base_backup
 from infra.settings import REPO, Settings
-from infra.store import HOLD
+from infra.store import HOLD, data_fault
 
 WARNING = "备份含有个人信息、商业秘密和全部口令密钥，必须与湖仓本身同等保护。"
 PROGRAM = "program/"  # contracts lie below it: they say what the tables mean, and are not put back by a restore
@@ -243,21 +243,11 @@ def _whole(name: str, folder: Path, version: int, faults: dict[Path, str], copy:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise _damage(name, version, relative, "在表的目录之外")
         if path not in faults:
-            faults[path] = _fault(path, sizes.get(relative), copy)
+            faults[path] = data_fault(path, sizes.get(relative), deep=path.exists() and copy.stored(path) is None)
         if faults[path]:
             raise _damage(name, version, relative, faults[path])
         found.add(path)
     return found
-
-
-def _fault(path: Path, expected: int | None, copy: _Copy) -> str:
-    try:
-        actual = path.stat().st_size
-        if expected is not None and actual != expected:
-            return f"有 {actual:,} 字节，应有 {expected:,}"
-        return "内容与写入时的校验值不符" if copy.stored(path) is None and checksum_fault(path) else ""
-    except FileNotFoundError:
-        return "不存在"
 
 
 def _damage(name: str, version: int, file: str, what: str) -> Problem:

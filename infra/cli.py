@@ -13,13 +13,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from infra import accounts, credentials, health, settings, supervision, testing
+from infra.clock import CHINA
 from infra.ledger import Ledger
 from infra.problems import Problem
 from infra.services import BY_NAME, SERVICES, Context, airflow, superset
@@ -249,7 +249,7 @@ def releases(as_json: Annotated[bool, typer.Option("--json", help="For programs.
         table.add_column(title, justify="right" if title in ("表", "批次") else "left")
     for index, (identity, kind, parent, published, as_of, tables, contained) in enumerate(rows):
         word = {"publish": "发布", "restore": "恢复"}[kind]
-        when = f"{published.astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M:%S}"
+        when = f"{published.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
         table.add_row(identity, word, parent or "—", when, str(as_of or "—"), str(tables), str(contained), style="bold" if index == 0 else "")
     out.print(table)
     out.print("第一行是读者现在看到的。恢复较早的发布：./lake publish --restore 发布编号" if rows else "还没有发布")

@@ -6,7 +6,6 @@ import datetime as dt
 import getpass
 from collections.abc import Callable
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
@@ -15,8 +14,6 @@ from infra import deliveries, pipelines
 from infra.ledger import Delivery, Ledger
 from infra.problems import Problem
 from infra.services.base import Context
-
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def withdraw(context: Context, identity: str, reason: str, out: Console) -> None:
@@ -113,9 +110,7 @@ def replay(
 
 
 def _day(delivery: Delivery, by: str) -> dt.date | None:
-    if by == "business":
-        return delivery.business_date
-    return dt.datetime.fromisoformat(delivery.arrived_at).astimezone(CHINA).date()
+    return delivery.business_date if by == "business" else delivery.arrived_on
 
 
 def _account(account: object) -> str:

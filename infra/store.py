@@ -79,19 +79,23 @@ def log_damage(settings: Settings, table: str) -> list[Damage]:
     return [Damage("checkpoint", table, None, file, f"提交记录的辅助文件损坏：{what}") for file, _, what in parts]
 
 
+def data_fault(path: Path, size: int | None, deep: bool) -> str:
+    """What is wrong with a data file of ``size`` bytes (None: not known), in Chinese; empty if nothing. ``deep``: read it all."""
+    try:
+        actual = path.stat().st_size
+        if size is not None and actual != size:
+            return f"有 {actual:,} 字节，应有 {size:,}"
+        return "内容与写入时的校验值不符" if deep and checksum_fault(path) else ""
+    except FileNotFoundError:
+        return "不存在"
+
+
 def _data_damage(folder: Path, table: str, snapshot: Snapshot, deep: bool, seen: set[str], releases: tuple[str, ...]) -> Iterator[Damage]:
     sizes = {f.path: f.size for f in snapshot.files}
     for name in sorted(snapshot.paths):
-        path = folder / name
-        says = ""
-        if not path.exists():
-            says = "数据文件不见了"
-        elif name in sizes and path.stat().st_size != sizes[name]:
-            says = f"数据文件长度不对：应为 {sizes[name]:,} 字节，实际 {path.stat().st_size:,} 字节"
-        elif deep and name not in seen and checksum_fault(path):
-            says = "数据文件的内容与写入时不同（校验和不符）"
-        if says:
-            yield Damage("data", table, snapshot.version, name, says, releases)
+        fault = data_fault(folder / name, sizes.get(name), deep and name not in seen)
+        if fault:
+            yield Damage("data", table, snapshot.version, name, f"数据文件{fault}", releases)
         else:
             seen.add(name)
 

@@ -13,7 +13,6 @@ import datetime as dt
 import sys
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -30,7 +29,6 @@ from spark_jobs.writing import Writer
 USES, STATUS, UNMAPPED = "silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"
 # Deliveries on later days, all within the dates of a mapping, after which one that was not used is reported: a month of daily deliveries.
 IDLE_AFTER = 30
-_CHINA = ZoneInfo("Asia/Shanghai")
 
 # What each mapping was used for. Plain SQL (a test runs it elsewhere). A row is either within the dates of its mapping, with the number of
 # rows that it was applied to, which may be 0, or after them, with the number of rows that it would have fitted.
@@ -117,7 +115,7 @@ def check_files() -> None:
 
 def day_of(delivery: Delivery) -> dt.date:
     """The day by which validity is judged: the business date, else the day of arrival (Asia/Shanghai)."""
-    return delivery.business_date or dt.datetime.fromisoformat(delivery.arrived_at).astimezone(_CHINA).date()
+    return delivery.business_date or delivery.arrived_on
 
 
 def uses(days: Mapping[str, dt.date], counts: Mapping[tuple[str, str, bool], int], known: Mapping[str, Definition]) -> list[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from infra.clock import china_day
 from infra.services.base import Context
 from infra.services.postgres import connect
 
@@ -41,6 +42,11 @@ class Delivery:
     simulated: bool
     reading: int = 1
     budget_waived: bool = False
+
+    @property
+    def arrived_on(self) -> dt.date:
+        """The day of arrival in China."""
+        return china_day(dt.datetime.fromisoformat(self.arrived_at))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.contract import Contract
 from catalog.derive import required_headers
+from infra.clock import china_day
 from infra.durable import copy
 from infra.ledger import Delivery, Ledger, Statement
 from infra.settings import Settings
@@ -36,7 +36,6 @@ FRESH_SECONDS, SETTLE_SECONDS = 60, 1.0
 BATCH_ROWS = 1_000  # rows held as Python objects; more of them cost memory, and the garbage collector walks through all of them again and again
 GROUP_ROWS = 50_000  # rows held as Arrow columns, written as one row group
 MANIFEST = ".manifest.json"
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,7 @@ def stated(contract: Contract, file_name: str, manifest: bytes) -> Statement:
             "请改正后连同数据再送；说明文件是一个 JSON 对象，可写 department、as_of、revision、simulated、rows、sha256，都可省略。"
         ) from error
     date = says.as_of or _date_in_name(contract, file_name)
-    if date and date > dt.datetime.now(CHINA).date():
+    if date and date > china_day(dt.datetime.now(dt.UTC)):
         raise Refused(f"声明的业务日期 {date} 在将来。请核对说明文件或文件名里的日期。")
     digest = says.sha256.lower() if says.sha256 else None
     return Statement(says.department or contract.department, date, says.revision, says.simulated, says.rows, digest)

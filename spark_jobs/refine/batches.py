@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from infra.clock import china_day
 from spark_jobs.refine.columns import Value
 from spark_jobs.refine.registration import INPUTS, OUTPUTS, refine_columns
 
-CHINA = ZoneInfo("Asia/Shanghai")
 UNSPLITTABLE = "unsplittable_line"  # the record could not be split into columns; the text is in raw_line
 
 _TYPES: dict[str, pa.DataType] = {
@@ -68,7 +66,7 @@ def refine_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 def _refined(batch: pa.RecordBatch) -> pa.RecordBatch:
     texts = {name: batch.column(name).to_pylist() for name in INPUTS if name in batch.schema.names}
     business_date = batch.column("business_date").cast(pa.date32())
-    output = refine_columns(texts, _few(batch.column("arrived_at"), _day), _few(business_date, lambda date: date))
+    output = refine_columns(texts, _few(batch.column("arrived_at"), china_day), _few(business_date, lambda date: date))
     for row, raw_line in enumerate(batch.column("raw_line").to_pylist()):
         if raw_line is not None:
             for name, held in output.items():
@@ -84,8 +82,3 @@ def _few(column: pa.Array, function: Callable[[Any], Value]) -> list[Value]:
     encoded = column.dictionary_encode(null_encoding="encode")
     values = [function(value) for value in encoded.dictionary.to_pylist()]
     return [values[index] for index in encoded.indices.to_pylist()]
-
-
-def _day(moment: dt.datetime) -> dt.date:
-    """The day of a moment in China."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(CHINA).date()
