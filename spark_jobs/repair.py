@@ -54,6 +54,7 @@ def repair(context: Context, found: Iterable[Damage], out: Console) -> bool:
                 writer.spark.sql(f"DROP TABLE IF EXISTS {table}")
         run = _mend_bronze(writer, lake, damages, cut, out)
         run |= _lead_readers(writer, lake, damages, cut, out)
+        run |= _set_back(writer, damages, out)
         # Anew: commits that were set aside have left files that no version names any more. Nobody else writes now.
         tables = {d.place for d in damages if d.kind in ("orphan", "log")} - lost_tables
         litter = [o for table in sorted(tables) for o in store.orphans(context.settings, table)]
@@ -183,6 +184,21 @@ def _mend_bronze(writer: Writer, lake: Lake, damages: list[Damage], cut: dict[st
         if again:
             writer.ledger.land_again(again)
             out.print(f"  {table}：{len(again)} 个批次将从记录文件重新入湖", soft_wrap=True)
+            run = True
+    return run
+
+
+def _set_back(writer: Writer, damages: list[Damage], out: Console) -> bool:
+    """Bring tables whose newest version is damaged back to the release that readers see: the next write begins with the newest version.
+
+    `./lake up` may have led readers to an older release before; then no release that counts names the damaged version any more.
+    """
+    run = False
+    pinned = {t.table_name: t.version for t in writer.ledger.release_tables(writer.ledger.base_release())}
+    for table in sorted({d.place for d in damages if d.kind == "data"} & pinned.keys()):
+        if delta.newest_version(writer.spark, table) != pinned[table]:
+            writer.spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned[table])}")
+            out.print(f"  {table} 退回读者所见的版本 {pinned[table]}", soft_wrap=True)
             run = True
     return run
 
