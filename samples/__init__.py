@@ -1,0 +1,1 @@
+"""Sample deliveries (see README.md) and the made-up city."""

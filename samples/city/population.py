@@ -1,0 +1,347 @@
+"""Who lives in the city, from birth to exit, and the few things that other departments' records must agree on: names, codes, districts by date.
+
+One table of numbers for all subjects (about 90 bytes each); texts are made of it where they are delivered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from samples.city.codes import credit_codes
+from samples.city.columns import Column, Numbers, choose, join, numbers, pick, where
+from samples.city.parameters import Parameters, date_of, day
+from samples.city.vocabulary import AREAS, DISTRICT_SHARES, DISTRICTS, FORMER, FORMS, vocabulary
+
+NEVER = 2**30  # a day that doesn't come
+PRIVATE, DOMESTIC, FOREIGN, BRANCH, COOPERATIVE, SOLE = range(6)
+KINDS = ("私营企业", "内资企业", "外资企业", "分支机构", "农民专业合作社", "个体工商户")
+TYPES = (
+    (("有限责任公司(自然人投资或控股)", 0.55), ("有限责任公司(自然人独资)", 0.37), ("股份有限公司(非上市、自然人投资或控股)", 0.02), ("有限合伙企业", 0.04), ("个人独资企业", 0.02)),
+    (("有限责任公司(国有独资)", 0.4), ("全民所有制", 0.3), ("集体所有制", 0.3)),
+    (("有限责任公司(外国法人独资)", 0.4), ("有限责任公司(台港澳法人独资)", 0.5), ("有限责任公司(中外合资)", 0.1)),
+    (("有限责任公司分公司(自然人投资或控股)", 1.0),), (("农民专业合作社", 1.0),), (("个体工商户", 1.0),),
+)  # fmt: skip
+_TYPE_NAMES = [name for kind in TYPES for name, _ in kind]
+_TYPE_FROM = np.cumsum([0, *[len(kind) for kind in TYPES]])
+SEASON = np.array([0.75, 0.65, 1.35, 1.15, 1.05, 1.05, 1.05, 1.0, 1.05, 0.9, 1.05, 0.95])  # new registrations by month: Spring Festival is quiet
+
+
+@dataclass
+class Population:
+    """Arrays over all subjects, in the order of their birth. Days since 1970-01-01, NEVER where it doesn't come.
+
+    ``frailty``: how readily it exits, 1 on average; no delivery tells it. ``idle``: how readily it stops to work, the frail sooner, as a rank
+    from 0 to 1 among those that live through their first year. ``fate``: 1 revoked, 0 cancelled. ``capital``: 万元.
+    ``trade``: characters of the trade name, -1 for none; ``new_trade`` after ``renamed``. ``owner``: number of a person.
+    """
+
+    parameters: Parameters
+    kind: Numbers
+    type: Numbers
+    born: Numbers
+    died: Numbers
+    fate: Numbers
+    frailty: Numbers
+    district: Numbers
+    section: Numbers
+    word: Numbers
+    trade: Numbers
+    area: Numbers
+    form: Numbers
+    street: Numbers
+    number: Numbers
+    address_form: Numbers
+    registrar: Numbers
+    capital: Numbers
+    currency: Numbers
+    staff: Numbers
+    owner: Numbers
+    class_: Numbers
+    renamed: Numbers
+    new_trade: Numbers
+    moved: Numbers
+    new_district: Numbers
+    recoded: Numbers
+    idle: Numbers
+    living: int = 0  # at the start of the period
+    factor: Numbers = field(default_factory=lambda: np.zeros(0))  # hidden state of the economy by month, also before and after the period
+
+    def __len__(self) -> int:
+        return len(self.born)
+
+    def alive(self, on: int) -> Numbers:
+        return (self.born <= on) & (self.died > on)
+
+    def code(self, who: Numbers, on: Numbers | int) -> Column:
+        """Credit codes as they stood on a day."""
+        kind = np.choose(self.kind[who], [91, 91, 91, 91, 93, 92])
+        area = np.where(self.registrar[who] == 11, 440101, np.array([int(c) for c, _ in DISTRICTS])[np.minimum(self.registrar[who], 10)])
+        number = np.where(np.asarray(on) >= self.recoded[who], who + len(self), who)
+        return credit_codes(kind, area, number, self.parameters.seed * 7919 % 31**5)
+
+    def name(self, who: Numbers, on: Numbers | int) -> Column:
+        """Names as they stood on a day."""
+        words = vocabulary()
+        trade = np.where((np.asarray(on) >= self.renamed[who])[:, None], self.new_trade[who], self.trade[who])
+        following = pa.array([*words.next, ""])
+        called = join(pick(words.first, trade[:, 0]), pick(following, trade[:, 1]), pick(following, trade[:, 2]))
+        sole = self.kind[who] == SOLE
+        place = where(
+            sole,
+            join("广州市", pick([n for _, n in DISTRICTS], self.district[who]), pick(self._streets(), self._street(who))),
+            pick(AREAS, self.area[who]),
+        )
+        form = np.select([self.kind[who] == COOPERATIVE, self.kind[who] == BRANCH, sole], [5, 6, 7], self.form[who].astype(int))
+        return join(place, called, pick(words.words, self.word[who]), pick([*FORMS, "专业合作社", "有限公司广州分公司", ""], form))
+
+    def address(self, who: Numbers, on: Numbers | int) -> Column:
+        """Addresses as they are written: mostly with the district, some with its short name, a former one, or none."""
+        district = self.district_on(who, on)
+        name = [n for _, n in DISTRICTS]
+        short = [n.removesuffix("区") for n in name]
+        former = [FORMER.get(i, n) for i, n in enumerate(name)]
+        written = pick([*name, *short, *former, ""], np.where(self.address_form[who] == 3, 33, district + 11 * self.address_form[who]))
+        number = self.number[who]
+        return join(
+            "广州市",
+            written,
+            pick(self._streets(), self._street(who, district)),
+            numbers(number % 800 + 1),
+            "号",
+            numbers(number // 800 % 30 + 101),
+            "房",
+        )
+
+    def district_on(self, who: Numbers, on: Numbers | int) -> Numbers:
+        return np.where(np.asarray(on) >= self.moved[who], self.new_district[who], self.district[who])
+
+    def person(self, number: Numbers) -> Column:
+        """Made-up names of persons; many share one."""
+        words = vocabulary().yaml
+        surnames, given = list(words["surnames"]), list(words["given"])
+        mixed = (number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
+        size = np.uint64(len(given))
+        second = pick([*given, ""], np.where(mixed % np.uint64(10) < 2, len(given), (mixed // np.uint64(6000) % size)).astype(np.int64))
+        return join(
+            pick(surnames, (mixed % np.uint64(len(surnames))).astype(np.int64)), pick(given, (mixed // np.uint64(50) % size).astype(np.int64)), second
+        )
+
+    def industry(self, who: Numbers) -> tuple[Column, Column]:
+        """Code and name of the industry, of the edition that was in force on the day of registration."""
+        old = self.born[who] < day(2017, 10, 1)
+        codes: list[str] = []
+        names: list[str] = []
+        begins = np.zeros((2, len(vocabulary().sections)), dtype=np.int64)
+        sizes = np.ones_like(begins)
+        for edition, label in enumerate(("2017", "2011")):
+            for section in range(len(vocabulary().sections)):
+                entries = vocabulary().classes[label, section]
+                begins[edition, section], sizes[edition, section] = len(codes), len(entries)
+                codes += [c for c, _ in entries]
+                names += [n for _, n in entries]
+        place = (old.astype(int), self.section[who])
+        which = begins[place] + self.class_[who] % sizes[place]
+        return pick(codes, which), pick(names, which)
+
+    def _streets(self) -> list[str]:
+        return [s for of_district in vocabulary().streets for s in of_district]
+
+    def _street(self, who: Numbers, district: Numbers | None = None) -> Numbers:
+        begins = np.cumsum([0, *[len(s) for s in vocabulary().streets]])
+        at = self.district[who] if district is None else district
+        return begins[at] + self.street[who] % np.diff(begins)[at]
+
+
+def populate(p: Parameters) -> Population:
+    """The subjects of the city: those alive at the start, those gone before, those born in the period; exits are drawn month by month.
+
+    The number alive on the last day is ``p.subjects``; births and exits of each year follow the published rates exactly.
+    """
+    g = p.generator(1)
+    births, deaths, living = _flows(p)
+    gone = round(living * p.rate("stock.gone_before"))
+    factor = _economy(p)
+    born = np.concatenate([_ages(p, g, living, gone), *[_in_year(p, g, year, number, factor) for year, number in enumerate(births)]])
+    size = len(born)
+    kind = _kinds(p, g, size)
+    sole = kind == SOLE
+    section, word = _trades(p, g, kind)
+    population = Population(
+        p, kind, _types(g, kind), born.astype(np.int32), np.full(size, NEVER, np.int32), (g.random(size) < p.rate("survival.revoked_share")).astype(np.uint8),
+        np.exp(p.rate("survival.heterogeneity") * g.standard_normal(size)).astype(np.float32), choose(g, size, DISTRICT_SHARES).astype(np.uint8),
+        section.astype(np.uint8), word.astype(np.uint16), _trade_names(g, size), choose(g, size, [0.45, 0.35, 0.15, 0.05]).astype(np.uint8),
+        np.where(kind == FOREIGN, 0, choose(g, size, [0.93, 0.02, 0.02, 0.02, 0.01])).astype(np.uint8), g.integers(0, 2**16, size).astype(np.uint16),
+        g.integers(0, 2**16, size).astype(np.uint16), choose(g, size, [0.895, 0.047, 0.016, 0.042]).astype(np.uint8), np.zeros(size, np.uint8),
+        _capital(g, kind), np.where((kind == FOREIGN) & (g.random(size) < 0.5), g.integers(1, 3, size), 0).astype(np.uint8), np.zeros(size, np.uint16),
+        g.integers(0, 2**31, size).astype(np.int64), g.integers(0, 2**16, size).astype(np.uint16), np.full(size, NEVER, np.int32), _trade_names(g, size),
+        np.full(size, NEVER, np.int32), np.zeros(size, np.uint8), np.full(size, NEVER, np.int32), np.zeros(size, np.float32), living, factor,
+    )  # fmt: skip
+    population.registrar = np.where(g.random(size) < 0.62, 11, population.district).astype(np.uint8)
+    population.staff = np.where(sole, g.poisson(0.6, size) + 1, _staff(p, g, size)).astype(np.uint16)
+    _distinct(population, g)
+    _exits(population, g, gone, births, deaths)
+    _turns(population, g)
+    score = np.log(population.frailty) + 0.8 * g.standard_normal(size)
+    young = np.flatnonzero((population.born >= p.start - 365) & (population.died > population.born + 365))
+    population.idle = (np.searchsorted(np.sort(score[young]), score) / max(len(young), 1)).astype(np.float32)
+    return population
+
+
+def _flows(p: Parameters) -> tuple[list[int], list[int], int]:
+    """Births and deaths of each year and the number alive at the start, so that the last day has ``p.subjects``."""
+    stock, births, deaths = float(p.subjects), [], []
+    for year in reversed(range(p.years)):
+        last = year == p.years - 1
+        before = stock / (1 + p.rate("stock.growth_last_year" if last else "stock.growth_before"))
+        born = p.rate("stock.births_last_year" if last else "stock.births_before") * stock
+        births.append(round(born))
+        deaths.append(round(born) - (round(stock) - round(before)))
+        stock = before
+    return births[::-1], deaths[::-1], round(stock)
+
+
+def _ages(p: Parameters, g: np.random.Generator, living: int, gone: int) -> Numbers:
+    """Days of birth before the start, the oldest first: a stock that has grown for decades is young."""
+    shape = g.exponential(1 / 0.17, living + gone) * 365.25
+    return np.sort(p.start - 1 - np.minimum(shape, 43 * 365.25).astype(int))
+
+
+def _economy(p: Parameters) -> Numbers:
+    """The hidden state of the economy by month, from three years before the start to one after the end: a damped cycle of about two years."""
+    g = p.generator(2)
+    months = 12 * (p.years + 4)
+    state = np.zeros(months + 48)
+    noise = g.standard_normal(months + 48)
+    for t in range(2, months + 48):
+        state[t] = 1.88 * state[t - 1] - 0.95 * state[t - 2] + 0.1 * noise[t]
+    return (state[48:] - state[48:].mean()) / state[48:].std()
+
+
+def _in_year(p: Parameters, g: np.random.Generator, year: int, number: int, factor: Numbers) -> Numbers:
+    """Days of birth within a year: season, the state of the economy, fewer at weekends."""
+    first, after = day(p.first_year + year, 1, 1), day(p.first_year + year + 1, 1, 1)
+    days = np.arange(first, after)
+    months = np.array([date_of(d).month - 1 for d in days])
+    weight = SEASON[months] * np.exp(p.rate("macro.births_response") * factor[36 + 12 * year + months]) * np.where((days + 3) % 7 >= 5, 0.15, 1.0)
+    return np.sort(days[choose(g, number, weight)])
+
+
+def _kinds(p: Parameters, g: np.random.Generator, size: int) -> Numbers:
+    enterprises = p.rate("kinds.enterprise_share")
+    shares = np.array([p.rate(f"kinds.{k}_share") for k in ("domestic", "foreign", "branch")]) * enterprises
+    return choose(
+        g, size, [enterprises - shares.sum(), *shares, p.rate("kinds.cooperative_share"), 1 - enterprises - p.rate("kinds.cooperative_share")]
+    ).astype(np.uint8)
+
+
+def _types(g: np.random.Generator, kind: Numbers) -> Numbers:
+    found = np.zeros(len(kind), np.uint8)
+    for number, types in enumerate(TYPES):
+        mine = np.flatnonzero(kind == number)
+        found[mine] = _TYPE_FROM[number] + choose(g, len(mine), [share for _, share in types])
+    return found
+
+
+def type_names() -> list[str]:
+    return _TYPE_NAMES
+
+
+def _trades(p: Parameters, g: np.random.Generator, kind: Numbers) -> tuple[Numbers, Numbers]:
+    """Section and trade word: the three sectors by the published shares, sections within them by assumption."""
+    words = vocabulary()
+    trades = words.yaml["trades"]
+    sectors = [words.yaml["sectors"].get(s, "tertiary") for s in words.sections]
+    whole = {"primary": p.rate("kinds.primary_share"), "secondary": p.rate("kinds.secondary_share")}
+    whole["tertiary"] = 1 - sum(whole.values())
+    section, word = np.zeros(len(kind), np.int64), np.zeros(len(kind), np.int64)
+    for column, mine in ((0, np.flatnonzero(kind != SOLE)), (1, np.flatnonzero(kind == SOLE))):
+        within = np.array([trades[s][column] for s in words.sections])
+        total = {name: within[[x == name for x in sectors]].sum() for name in whole}
+        section[mine] = choose(g, len(mine), [share / total[s] * whole[s] for share, s in zip(within, sectors, strict=True)])
+    section[kind == COOPERATIVE] = words.sections.index("A")
+    for sole in (False, True):
+        for number in range(len(words.sections)):
+            mine = np.flatnonzero((section == number) & ((kind == SOLE) == sole))
+            known = np.flatnonzero(words.word_section == number)
+            known = known[(known >= words.sole_from) == sole]
+            if len(mine) and len(known):
+                word[mine] = known[(g.random(len(mine)) ** 1.6 * len(known)).astype(int)]
+            elif len(mine):
+                word[mine] = words.sole_from
+    return section, word
+
+
+def _trade_names(g: np.random.Generator, size: int) -> Numbers:
+    """Two characters, sometimes three, as frequent as in the register; the place behind the last stands for none."""
+    words = vocabulary()
+    third = np.where(g.random(size) < 0.25, choose(g, size, words.next_shares), len(words.next))
+    return np.stack([choose(g, size, words.first_shares), choose(g, size, words.next_shares), third], axis=1).astype(np.uint16)
+
+
+def _capital(g: np.random.Generator, kind: Numbers) -> Numbers:
+    """万元: round sums, as people state them; sole traders a few thousand yuan at most state none."""
+    sums = np.array([3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 5000, 10000, 50000])
+    shares = np.array([4, 3, 12, 4, 4, 14, 26, 6, 4, 12, 7, 1.5, 0.8, 0.3, 0.05])
+    capital = sums[choose(g, len(kind), shares)]
+    return np.where((kind == SOLE) | (kind == BRANCH), 0, np.where(kind == FOREIGN, capital * 2, capital)).astype(np.int32)
+
+
+def _staff(p: Parameters, g: np.random.Generator, size: int) -> Numbers:
+    """Employees at the start: few have many; the mean is the published one."""
+    mean = p.rate("survival.staff_at_start")
+    sigma = 1.0
+    return np.maximum(1, np.rint(np.exp(np.log(mean) - sigma**2 / 2 + sigma * g.standard_normal(size))))
+
+
+def _distinct(population: Population, g: np.random.Generator) -> None:
+    """No two enterprises bear the same name: who comes later takes another one. Sole traders may."""
+    words = vocabulary()
+    for trade in (population.trade, population.new_trade):
+        mine = np.flatnonzero(population.kind != SOLE)
+        while len(mine):
+            parts = (population.area, population.form, population.word, trade[:, 0], trade[:, 1], trade[:, 2])
+            key = np.zeros(len(population), np.uint64)
+            for part, size in zip(parts, (8, 8, 512, 1024, 1024, 1024), strict=True):
+                key = key * np.uint64(size) + part.astype(np.uint64)
+            enterprises = np.flatnonzero(population.kind != SOLE)
+            _, first = np.unique(key[enterprises], return_index=True)
+            again = np.ones(len(enterprises), bool)
+            again[first] = False
+            mine = enterprises[again]
+            trade[mine, 1] = choose(g, len(mine), words.next_shares**0.5)
+            trade[mine, 2] = choose(g, len(mine), words.next_shares**0.3)
+
+
+def _exits(population: Population, g: np.random.Generator, gone: int, births: list[int], deaths: list[int]) -> None:
+    """Who exits when. Each month as many as the year's rate and the season say; who, by frailty and age: the young exit more readily."""
+    p = population.parameters
+    early = p.rate("survival.early_factor")
+    before = population.living + gone
+    # Those who had gone before the start: the frail ones of the old stock, some time between birth and the start.
+    left = np.argpartition(g.exponential(size=before) / population.frailty[:before], gone)[:gone] if gone else np.zeros(0, int)
+    span = p.start - population.born[left]
+    population.died[left] = np.minimum(population.born[left] + 1 + (span - 1) * g.beta(1.5, 1.5, gone), p.start - 1)
+    for year, number in enumerate(deaths):
+        for month in range(12):
+            first = day(p.first_year + year, month + 1, 1)
+            after = day(p.first_year + year + month // 11, month % 11 + 2 if month < 11 else 1, 1)
+            due = round(number * (month + 1) / 12) - round(number * month / 12)
+            living = np.flatnonzero((population.born < first) & (population.died == NEVER))
+            hazard = population.frailty[living] * np.where(first - population.born[living] < 3 * 365, early, 1.0)
+            chosen = living[np.argpartition(g.exponential(size=len(living)) / hazard, due)[:due]]
+            population.died[chosen] = g.integers(first, after, due)
+
+
+def _turns(population: Population, g: np.random.Generator) -> None:
+    """Renames, moves to another district, corrections of a code: at most one of each in the period, while the subject lives."""
+    p = population.parameters
+    size = len(population)
+    for name, rate in (("renamed", "events.rename"), ("moved", "events.move"), ("recoded", "events.recode")):
+        when = p.start + g.exponential(1 / p.rate(rate), size) * 365.25
+        lives = (when < p.end) & (when > population.born + 60) & (when < population.died)
+        setattr(population, name, np.where(lives, np.minimum(when, NEVER), NEVER).astype(np.int32))
+    step = g.integers(1, len(DISTRICTS), size)
+    population.new_district = ((population.district + step) % len(DISTRICTS)).astype(np.uint8)
