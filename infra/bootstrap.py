@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ENVIRONMENTS = ("lake", "airflow", "superset")
-PACKAGES = ("catalog", "expectations", "infra", "spark_jobs")
+PACKAGES = ("catalog", "expectations", "infra", "samples", "spark_jobs")
 SERVICE_USER = "lake"
 # Seen on a first build: environments 4.3 GiB, engines 1.1 GiB, the cache 2.4 GiB.
 DISK_NEEDED_GIB = {"made": 8, "cache": 4}

@@ -348,6 +348,13 @@ def restore(
     restoring.restore(source, backup, release, out)
 
 
+@app.command("city", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def make_city(arguments: typer.Context) -> None:
+    """生成一座模拟城市：各部门的报送文件和它的真相；选项见 ./lake city --help。"""
+    # A program of its own: the pipeline imports nothing of the city (tests/unit/test_city.py).
+    raise typer.Exit(subprocess.run([sys.executable, "-P", "-m", "samples.city", *arguments.args], check=False).returncode)
+
+
 @app.command("test")
 def run_tests(part: Annotated[str, typer.Argument(help="unit, faults, or leave it out for everything but faults")] = "all") -> None:
     """Run the tests: unit tests alone (two minutes, no services), all on a stack of their own, or the long fault tests."""

@@ -12,7 +12,7 @@ from samples.city.parameters import parameters
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="samples.city", description="生成一座模拟城市：各部门的报送文件，以及流水线从不读取的真相")
+    parser = argparse.ArgumentParser(prog="./lake city", description="生成一座模拟城市：各部门的报送文件，以及流水线从不读取的真相")
     parser.add_argument("target", type=Path, help="空文件夹")
     parser.add_argument("--subjects", type=int, default=20_000, help="期末存续主体数")
     parser.add_argument("--years", type=int, default=3)
