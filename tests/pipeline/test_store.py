@@ -144,7 +144,8 @@ def test_a_whole_store_is_called_whole_and_damage_stops_a_run(published):
     """Nothing is mended here, only seen: a file is taken away and put back."""
     done = published.lake("check", check=False)
     assert (done.returncode, "存储与台账一致" in done.stdout) == (0, True), done.stdout
-    published.send("stopped.csv", ["广州市测试停止有限公司,,2019-03-02,广州市天河区演示路1号"])
+    tag = random.SystemRandom().randrange(10**6)  # a content that was never sent, also on a stack that was kept
+    published.send(f"stopped-{tag}.csv", [f"广州市测试停止{tag}有限公司,,2019-03-02,广州市天河区演示路1号"])
     published.step("ingest")
     folder = published.state / "warehouse" / "silver_tables.db" / "subject_registration"
     log = DeltaLog(folder)
