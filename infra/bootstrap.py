@@ -35,7 +35,7 @@ SERVICE_USER = "lake"
 DISK_NEEDED_GIB = {"made": 8, "cache": 4}
 TRINO_PLUGINS = {"delta-lake", "password-authenticators", "resource-group-managers"}
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-NEEDS_EVERYTHING = {"up", "demo", "test", "install", "restore"}
+NEEDS_EVERYTHING = {"up", "demo", "test", "install", "restore", "bench"}
 FIRST_HELP = """\
 lake — a data lakehouse for a market-supervision authority.
 
@@ -488,7 +488,7 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
     environment = dict(
         os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache")
     )
-    if account and arguments[:1] != ["test"]:
+    if account and arguments[:1] not in (["test"], ["bench"]):
         os.chown(state, account.pw_uid, account.pw_gid)
         state.chmod(0o700)
         os.setgroups([])

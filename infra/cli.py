@@ -355,6 +355,22 @@ def make_city(arguments: typer.Context) -> None:
     raise typer.Exit(subprocess.run([sys.executable, "-P", "-m", "samples.city", *arguments.args], check=False).returncode)
 
 
+@app.command()
+def bench(
+    workload: Annotated[list[str] | None, typer.Argument(help="first_load, day, idle, views; leave it out for all")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", help="live subjects of the city; several with commas")] = "50000",
+    rounds: Annotated[int, typer.Option("--rounds", help="how often; default as the workload says")] = 0,
+    only: Annotated[str, typer.Option("--only", help="contenders, with commas")] = "",
+) -> None:
+    """Measure the lake beside others who do the same work: time, memory, bytes, and whether they agree."""
+    from infra.bench import run as benching  # its peers are not needed by the other commands
+
+    folder = benching.run(
+        workload or [], [int(n.replace("_", "")) for n in subjects.split(",")], rounds or None, [n for n in only.split(",") if n], out
+    )
+    out.print(f"Results: {folder}")
+
+
 @app.command("test")
 def run_tests(part: Annotated[str, typer.Argument(help="unit, faults, or leave it out for everything but faults")] = "all") -> None:
     """Run the tests: unit tests alone (two minutes, no services), all on a stack of their own, or the long fault tests."""

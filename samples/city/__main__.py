@@ -30,7 +30,7 @@ def main() -> int:
 
     try:
         says = make(parameters(given.subjects, given.years, given.seed, given.first_year, given.cadence, given.draw), given.target, progress)
-    except (ValueError, FileExistsError) as error:
+    except (ValueError, OSError) as error:
         print(f"不能生成：{error}", file=sys.stderr)
         return 1
     print(f"{sum(says['rows'].values()):,} 条记录，{says['deliveries']:,} 个文件，{time.monotonic() - began:.0f} 秒")

@@ -1,0 +1,185 @@
+"""Who does the work: the lake itself, as an instance of its own, and other ways to do the same."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from infra import credentials, settings
+from infra.bench.cases import FEED, Case, Delivery
+from infra.bench.measure import Measured, measuring, named, tree
+from infra.services.base import Context
+from infra.services.postgres import connect
+from infra.services.trino import as_publisher
+from infra.settings import REPO
+
+INSTANCE, PORT_OFFSET = "bench", 6000
+# What is compared: the columns of the archive that say what a subject is, whoever has built it.
+COLUMNS = ("subject_id", "subject_name", "credit_code", "registration_date", "registered_capital", "district_code", "industry_section", "fact_count", "conflict_count")  # fmt: skip
+DRIVER_MEMORY = "3g"  # of the scripts, as large as the lake's Spark
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a contender came to: rows of the archive, and a digest over them in the order of their ids."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Contender:
+    """``prepare`` is not timed; ``work`` is, by its own stages where it can tell them; ``outcome`` says what came out (None: nothing to compare)."""
+
+    name: str
+    prepare: Callable[[int], None]
+    work: Callable[[int], Measured]
+    outcome: Callable[[int], Outcome | None] = lambda number: None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def digest(rows: Iterable[tuple[object, ...]]) -> Outcome:
+    """Of rows that come in the order of their first column."""
+    told, number = hashlib.sha256(), 0
+    for row in rows:
+        told.update(("\x1f".join("" if v is None else str(v) for v in row) + "\n").encode())
+        number += 1
+    return Outcome(number, told.hexdigest())
+
+
+# ---- the lake ----
+
+
+class Lake:
+    """The instance ``bench``, driven through ``./lake`` as a user would."""
+
+    def __init__(self) -> None:
+        self.state = REPO / ".lake" / "instances" / INSTANCE
+
+    def lake(self, *arguments: str) -> str:
+        done = subprocess.run([str(REPO / "lake"), *arguments], env={**os.environ, "LAKE_INSTANCE": INSTANCE}, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"./lake {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def fresh(self) -> None:
+        """An empty instance, all services up."""
+        if (self.state / "run" / "supervisord.pid").exists():
+            self.lake("down")
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        ports = settings.tomllib.loads((REPO / "infra" / "settings.toml").read_text())["ports"]
+        path = self.state / "settings.toml"
+        path.write_text("[ports]\n" + "".join(f"{name} = {port + PORT_OFFSET}\n" for name, port in ports.items()))
+        path.chmod(0o644)
+        settings.load.cache_clear()
+        self.lake("up")
+
+    @property
+    def context(self) -> Context:
+        found = settings.load(INSTANCE)
+        return Context(found, credentials.load(found))
+
+    def ingest(self, deliveries: Iterable[Delivery]) -> Measured:
+        """Hand files over and follow them to the publication; stages as Airflow timed its tasks, ``between`` is all that is none of them."""
+        files = [str(d.path) for d in deliveries]
+        return self._timed(lambda: self.lake("ingest", FEED, *files))
+
+    def run(self) -> Measured:
+        return self._timed(lambda: self.lake("run"))
+
+    def _timed(self, work: Callable[[], object]) -> Measured:
+        before = self._newest_task()
+        with measuring(lambda: named(f"LAKE_INSTANCE={INSTANCE}")) as measured:
+            work()
+        measured.stages = self._tasks(before)
+        measured.stages["between"] = measured.seconds - sum(measured.stages.values())
+        return measured
+
+    def _newest_task(self) -> str:
+        with self._airflow() as airflow:
+            return str(airflow.execute("SELECT coalesce(max(start_date)::text, '') FROM task_instance").fetchone()[0])  # type: ignore[index]
+
+    def _tasks(self, since: str) -> dict[str, float]:
+        with self._airflow() as airflow:
+            rows = airflow.execute(
+                "SELECT task_id, extract(epoch FROM end_date - start_date) FROM task_instance WHERE start_date IS NOT NULL AND end_date IS NOT NULL"
+                " AND start_date::text > %s ORDER BY start_date",
+                (since,),
+            ).fetchall()
+        return {task: float(seconds) for task, seconds in rows}
+
+    def _airflow(self) -> psycopg.Connection:
+        return connect(self.context, "airflow")
+
+    def outcome(self) -> Outcome:
+        cursor = as_publisher(self.context).cursor()
+        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM lake.gold.archive_subject ORDER BY subject_id")  # noqa: S608 - our own columns
+        return digest(tuple(row) for row in iter(cursor.fetchone, None))
+
+    def stored(self) -> dict[str, int]:
+        """Bytes of all table files by name of file: what is new after a step is what it has written."""
+        return {str(p): p.stat().st_size for p in (self.state / "warehouse").rglob("*") if p.is_file()}
+
+
+# ---- others ----
+
+
+def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[int], list[Delivery]], compared: bool = True) -> Contender:
+    """A peer in ``infra/bench/peers``: one process for each stage, ``python NAME.py STAGE FOLDER DELIVERIES``.
+
+    ``compared``: its stage ``export``, which is not timed, leaves archive.csv, whose rows are what came out.
+    """
+    folder = case.folder / name
+    listed = folder / "deliveries.json"
+
+    def prepare(number: int) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        listed.write_text(json.dumps([[str(d.path), d.as_of, d.revision] for d in deliveries(number)]))
+
+    def work(number: int) -> Measured:
+        whole = Measured()
+        for stage in stages:
+            argv = [sys.executable, "-P", "-m", f"infra.bench.peers.{name}", stage, str(folder), str(listed)]
+            with (folder / f"{stage}.log").open("w") as log:
+                process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env={**os.environ, "BENCH_MEMORY": DRIVER_MEMORY})
+                with measuring(functools.partial(tree, process.pid)) as measured:
+                    process.wait()
+            if process.returncode:
+                raise RuntimeError(f"{name} {stage} ended with {process.returncode}\n{(folder / f'{stage}.log').read_text()[-3000:]}")
+            whole.stages[stage] = measured.seconds
+            whole.seconds += measured.seconds
+            whole.peak = max(whole.peak, measured.peak)
+            whole.read, whole.written, whole.processor = (
+                whole.read + measured.read,
+                whole.written + measured.written,
+                whole.processor + measured.processor,
+            )
+            whole.load = max(whole.load, measured.load)
+        return whole
+
+    def outcome(number: int) -> Outcome | None:
+        if not compared:
+            return None
+        with (folder / "export.log").open("w") as log:
+            subprocess.run([sys.executable, "-P", "-m", f"infra.bench.peers.{name}", "export", str(folder), str(listed)], check=True, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env={**os.environ, "BENCH_MEMORY": DRIVER_MEMORY})  # fmt: skip
+        with (folder / "archive.csv").open(encoding="utf-8", newline="") as file:
+            return digest(tuple(row) for row in csv.reader(file))
+
+    return Contender(name, prepare, work, outcome)
+
+
+def folder_bytes(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
