@@ -69,6 +69,11 @@ def newest_version(spark: SparkSession, table: str) -> int:
     return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["version"])
 
 
+def newest_note(spark: SparkSession, table: str) -> str | None:
+    """What the newest commit of a table carries: the stamp of a session, or what its writer has noted."""
+    return spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["userMetadata"]
+
+
 def candidate(spark: SparkSession, contract: Contract, version: int) -> TableVersion:
     """A version of a table with its row count and checksum."""
     table = table_name(contract)

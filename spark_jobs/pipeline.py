@@ -329,9 +329,9 @@ def show_current(context: Context) -> str | None:
         return writer.ledger.current_release()
 
 
-def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession) -> None:
-    """Project the ledger and replay the views of the current release. Safe at any time."""
-    _project(lake, ledger, spark)
+def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:
+    """Project the ledger (``anew``: also where nothing has changed) and replay the views of the current release. Safe at any time."""
+    _project(lake, ledger, spark, anew)
     release = ledger.current_release()
     tables = ledger.release_tables(release)
     publish.replay_views(lake.context, lake.contracts, release, tables)
@@ -339,10 +339,10 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession) -> None:
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
 
 
-def _project(lake: Lake, ledger: Ledger, spark: SparkSession) -> None:
+def _project(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:
     for schema in publish.VIEW_SCHEMAS:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    publish.project_ledger(spark, ledger, lake.contracts)
+    publish.project_ledger(spark, ledger, lake.contracts, anew)
 
 
 STEPS: dict[str, Callable[[Lake], int]] = {"ingest": ingest_step, "silver": silver_step, "gold": gold_step, "publish": publish_step}

@@ -5,6 +5,7 @@ The publication itself is one commit in the ledger; everything here follows from
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -156,12 +157,23 @@ def ask(cursor: Any, sql: str) -> list[Any]:
     return list(cursor.fetchall())
 
 
-def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contract]) -> None:
-    """Rewrite ``ops_tables.*`` from the ledger. Nothing reads them to decide."""
+def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contract], anew: bool = False) -> None:
+    """Rewrite ``ops_tables.*`` from the ledger, as far as it says something else than at the last time. Nothing reads them to decide.
+
+    Each commit carries a digest of what it wrote; a table whose newest commit is somebody else's is written. ``anew``: all are.
+    """
     for identity, sql in PROJECTIONS.items():
         contract = contracts[identity]
         table = delta.ensure_table(spark, contract)
         if spark.table(table).columns != [c.name for c in physical_columns(contract)]:
             delta.make_anew(spark, contract)
-        frame = spark.createDataFrame(ledger.rows(sql), spark_schema(contract).replace(" NOT NULL", ""))
-        frame.write.format("delta").mode("overwrite").saveAsTable(table)
+        rows = ledger.rows(sql)
+        digest = contents_digest(rows)
+        if anew or delta.newest_note(spark, table) != digest:
+            frame = spark.createDataFrame(rows, spark_schema(contract).replace(" NOT NULL", ""))
+            frame.write.format("delta").mode("overwrite").option("userMetadata", digest).saveAsTable(table)
+
+
+def contents_digest(rows: Iterable[tuple[Any, ...]]) -> str:
+    """The same for the same rows in any order."""
+    return "sha256:" + hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()

@@ -62,7 +62,7 @@ def repair(context: Context, found: Iterable[Damage], out: Console) -> bool:
             (store.folder_of(context.settings, orphan.place) / orphan.file).unlink(missing_ok=True)
         if litter:
             out.print(f"  清理多余文件 {len(litter)} 个")
-        make_visible(lake, writer.ledger, writer.spark)
+        make_visible(lake, writer.ledger, writer.spark, anew=True)  # a damaged file shows in no commit
         out.print("  读者视图和台账投影已按台账重做")
     if not any(aside.iterdir()):
         aside.rmdir()

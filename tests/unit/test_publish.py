@@ -1,5 +1,6 @@
 """Readers' views and the ledger's projections follow the contracts."""
 
+import datetime as dt
 import re
 
 import pytest
@@ -126,3 +127,10 @@ def test_contents_are_compared_by_rows_and_by_checksums_of_one_kind(rows, checks
     assert publish.differs(TableVersion("gold_tables.t", 4, 2, "crc32:7"), rows, checksum) is differs
     # What an earlier version of the program noted: sums of another kind, without its name.
     assert publish.differs(TableVersion("gold_tables.t", 4, 2, "46138725867863153308"), rows, checksum) is (rows != 2)
+
+
+def test_a_digest_tells_rows_apart_but_not_their_order():
+    rows = [("D1", 3, None), ("D2", 4, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))]
+    assert publish.contents_digest(rows) == publish.contents_digest(rows[::-1])
+    for other in (rows[:1], [*rows, rows[0]], [("D1", 3, ""), rows[1]], [("D1", 4, None), rows[1]]):
+        assert publish.contents_digest(other) != publish.contents_digest(rows)
