@@ -16,7 +16,7 @@ BASELINE = 0  # the period of what was there before the start
 @dataclass(frozen=True)
 class Delivery:
     """``as_of``: the business day that it describes. ``sent``: when it comes. ``late``: days behind the calendar. ``repeated``: the day on which
-    the same content comes again under another name; None: never. ``corrected``: the day on which revision 1 puts right what came first."""
+    the same content comes again under another name; None: never. ``corrected``: the day on which revision 1 puts right what came first. ``missing``: it never comes."""
 
     feed: Feed
     period: int
@@ -25,6 +25,7 @@ class Delivery:
     late: int
     repeated: dt.date | None
     corrected: dt.date | None
+    missing: bool
 
 
 def periods(p: Parameters, feed: Feed, days: np.ndarray) -> np.ndarray:
@@ -49,7 +50,8 @@ def delivery(p: Parameters, feed: Feed, period: int) -> Delivery:
     sent = as_of + dt.timedelta(days=1 + late)
     repeated = sent + dt.timedelta(days=int(g.integers(1, 15))) if g.random() < p.rate("deliveries.repeated") else None
     corrected = sent + dt.timedelta(days=int(g.integers(2, 30))) if period != BASELINE and g.random() < p.rate("deliveries.corrected") else None
-    return Delivery(feed, period, as_of, sent, late, repeated, corrected)
+    missing = period != BASELINE and g.random() < p.rate("deliveries.missing")
+    return Delivery(feed, period, as_of, sent, late, repeated, corrected, missing)
 
 
 def _cadence(p: Parameters, feed: Feed) -> str:

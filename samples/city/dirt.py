@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -98,10 +99,15 @@ _CHANGE: dict[str, Callable[[str, np.random.Generator], str]] = {
 }
 
 
-def wrong_first(feed: Feed, columns: Mapping[str, pa.Array], g: np.random.Generator) -> dict[str, pa.Array]:
-    """How a delivery looks that will be corrected: in one row of five a name has lost its end, or an amount its unit."""
+def wrong_first(
+    feed: Feed, columns: Mapping[str, pa.Array], g: np.random.Generator
+) -> tuple[dict[str, pa.Array], list[tuple[int, str, str, str, str]]]:
+    """How a delivery looks that will be corrected: in one row of five, and in one at least, an amount ten thousand times too large, or a name
+    that has lost its end. Also what was done, as `soil` tells it."""
     header = feed.amount or feed.name_column or feed.headers[-1]
-    places = np.flatnonzero(g.random(len(columns[header])) < 0.2)
-    values = columns[header].take(pa.array(places))
-    changed = pc.utf8_slice_codeunits(values, 0, -2) if header == feed.name_column else pc.binary_join_element_wise(values, pa.scalar("0000"), "")
-    return {**columns, header: _put(columns[header], places, changed)}
+    rows = len(columns[header])
+    places = np.union1d(np.flatnonzero(g.random(rows) < 0.2), [int(g.integers(0, rows))])
+    before = columns[header].take(pa.array(places)).to_pylist()
+    after = [re.sub(r"^\d+", lambda number: str(number[0]) + "0000", text, count=1) if feed.amount else text[:-2] for text in before]
+    noted = [(int(row), "draft", header, old, new) for row, old, new in zip(places, before, after, strict=True) if old != new]
+    return {**columns, header: _put(columns[header], places, pa.array(after, pa.string()))}, noted

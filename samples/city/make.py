@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import multiprocessing
-import re
-import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from samples.city import complaints, forms, sharing, supervision, trademarks
+from samples.city.claims import claims
 from samples.city.deliveries import BASELINE, Delivery, delivery, periods
 from samples.city.dirt import KINDS, soil, wrong_first
 from samples.city.feeds import FEEDS, Rows
-from samples.city.parameters import EPOCH, Parameters, date_of, stated
+from samples.city.parameters import Parameters, date_of
+from samples.city.population import BRANCH, NEVER, Population, populate
 from samples.city.population import KINDS as SUBJECT_KINDS
-from samples.city.population import NEVER, Population, populate
-from samples.city.registration import owners, parents, registration
-from samples.city.vocabulary import DISTRICTS, vocabulary
+from samples.city.registration import owners, registration, rings
+from samples.city.vocabulary import DISTRICTS
 
 SHARD = 50_000  # subjects whose records are made at once
 HELD = 256 * 2**20  # bytes of made lines that wait in memory to be written
@@ -35,35 +33,39 @@ PARTS_OF = 500_000  # subjects in one file of what was there before the start
 WORKERS = 2
 
 _city: Population  # in each worker, by fork
+_market: complaints.Market
 _bursts: complaints.Bursts
-_merchants: np.ndarray
+
+Key = tuple[str, int, int, bool]  # feed, part, period, whether it is the draft of what is corrected later
+Damage = tuple[str, int, int, int, int, str, str, str, str]  # feed, part, period, revision, row, kind, header, original, delivered
 
 
 @dataclass
 class Made:
-    """What a unit of work has made: lines by (feed, part, period, draft), how many, damage and unsent records, records of the source by day."""
+    """What a unit of work has made: lines and their number, damage and unsent records, records of the source by day, truth."""
 
-    lines: dict[tuple[str, int, int, bool], tuple[bytes, int]]
-    damage: list[tuple[str, int, int, int, str, str, str, str]]
-    unsent: list[tuple[str, int, int]]
-    totals: Counter[tuple[str, int]]
-    truth: dict[str, pa.Table]
+    lines: dict[Key, tuple[bytes, int]] = field(default_factory=dict)
+    damage: list[Damage] = field(default_factory=list)
+    unsent: list[tuple[str, int, int]] = field(default_factory=list)
+    totals: Counter[tuple[str, int]] = field(default_factory=Counter)
+    truth: dict[str, pa.Table] = field(default_factory=dict)
 
 
 def make(p: Parameters, target: Path, progress: Callable[[str, float], None] = lambda what, share: None) -> dict[str, Any]:
-    """Make the city in an empty folder: ``deliveries/<feed>/…`` with manifests, ``schedule.csv``, ``truth/*.parquet``, ``city.json``.
+    """Make the city in an empty folder: ``deliveries/<feed>/…`` with manifests, ``schedule.csv``, ``truth/``, ``city.json``.
 
-    Returns what city.json says: parameters, rows by feed, and what the published rates claim beside what was made.
+    Returns what city.json says: size, rows by feed, and what the published rates claim beside what was made.
 
     Raises:
         FileExistsError: there is something in the folder.
     """
-    global _city, _bursts, _merchants
+    global _city, _market, _bursts
     if target.exists() and any(target.iterdir()):
-        raise FileExistsError(target)
+        raise FileExistsError(f"{target} 不是空的")
     progress("主体", 0.0)
     _city = populate(p)
-    _bursts, _merchants = complaints.bursts(_city), complaints._merchants(_city)
+    _market = complaints.Market(_city)
+    _bursts = complaints.bursts(_city, _market)
     units = (
         [("subjects", first) for first in range(0, len(_city), SHARD)] + [("complaints", month) for month in range(12 * p.years)] + [("others", 0)]
     )
@@ -78,16 +80,14 @@ def make(p: Parameters, target: Path, progress: Callable[[str, float], None] = l
                     break
             book.take(waiting.popleft().result())
             progress("记录", (done + 1) / len(units))
-    book.close(progress)
-    return book.says
+    return book.close(progress)
 
 
 def _unit(unit: tuple[str, int]) -> Made:
     what, place = unit
     p = _city.parameters
-    number = {"subjects": 0, "complaints": 1, "others": 2}[what]
-    g = p.generator(10 + number, place)
-    made = Made({}, [], [], Counter(), {})
+    g = p.generator(10 + {"subjects": 0, "complaints": 1, "others": 2}[what], place)
+    made = Made()
     part = place // PARTS_OF if what == "subjects" else 0
     for rows in _rows(what, place, g, made):
         if len(rows.day):
@@ -101,22 +101,23 @@ def _rows(what: str, place: int, g: np.random.Generator, made: Made) -> Iterator
         yield from registration(_city, who, g)
         yield from supervision.supervision(_city, who, g)
         yield from sharing.sharing(_city, who, g)
-        filings, old = trademarks.honest(_city, who, g)
-        yield from trademarks.rows_of(_city, filings, old, g)
+        yield from trademarks.rows_of(_city, trademarks.honest(_city, who, g), g)
         made.truth |= _subject_truth(who)
     elif what == "complaints":
-        yield from complaints.complaints(_city, _merchants, _bursts, place)
+        rows, made.truth["demands"] = complaints.complaints(_city, _market, _bursts, place)
+        yield from rows
     else:
         yield from supervision.registers(_city, g)
-        yield complaints.public_opinion(_city, _merchants)
-        yield sharing.associations(_city)
+        yield complaints.public_opinion(_city, _market)
         yield trademarks.agents(_city)
-        series, made.truth["macro"] = sharing.macro(_city)
-        yield series
-        applications = round(_city.parameters.subjects * _city.parameters.rate("trademarks.applications") * _city.parameters.years)
-        filings, made.truth["squats"] = trademarks.squats(_city, applications)
-        yield from trademarks.rows_of(_city, filings, np.zeros(len(filings.number), bool), g)
+        (output, first), (figures, second) = sharing.macro(_city), sharing.associations(_city)
+        made.truth["macro"] = pa.concat_tables([first, second], promote_options="permissive")
+        yield from (output, figures)
+        filings, made.truth["squats"] = trademarks.squats(_city)
+        yield from trademarks.rows_of(_city, trademarks.together(filings, trademarks.outsiders(_city)), g)
         made.truth["bursts"] = _burst_truth()
+        circles = rings(_city)
+        made.truth["rings"] = pa.table({name: circles[name] for name in ("ring", "company", "investor")})
 
 
 def _deliver(p: Parameters, rows: Rows, part: int, g: np.random.Generator, made: Made) -> None:
@@ -135,44 +136,55 @@ def _deliver(p: Parameters, rows: Rows, part: int, g: np.random.Generator, made:
     which, begins = np.unique(period, return_index=True)
     ends = np.append(begins[1:], len(period))
     text, offsets = forms.lines(feed, columns)
-    # Spreadsheets and rare feeds are not cut into parts.
-    piece = part if feed.full else 0
-    for w, b, e in zip(which, begins, ends, strict=True):
-        key = (feed.name, piece if w == BASELINE else 0, int(w), False)
-        already = made.lines.get(key, (b"", 0))
-        made.lines[key] = (already[0] + bytes(text[offsets[b] : offsets[e]]), already[1] + int(e - b))
-        made.damage += [
-            (feed.name, key[1], key[2], already[1] + row - int(b), kind, header, old, new) for row, kind, header, old, new in damage if b <= row < e
-        ]
-        if delivery(p, feed, int(w)).corrected:
-            draft = wrong_first(feed, {h: c.slice(b, e - b) for h, c in columns.items()}, g)
+    by_period = np.searchsorted(begins, [row for row, *_ in damage], side="right") - 1
+    for number_, (w, b, e) in enumerate(zip(which, begins, ends, strict=True)):
+        key = (feed.name, part if feed.full and w == BASELINE else 0, int(w), False)
+        revision = 1 if delivery(p, feed, int(w)).corrected else 0
+        mine = [damage[i] for i in np.flatnonzero(by_period == number_)] if damage else []
+        _add(made, key, bytes(text[offsets[b] : offsets[e]]), int(e - b), revision, [(row - int(b), *what) for row, *what in mine])  # type: ignore[misc]
+        if revision:
+            draft, wrong = wrong_first(feed, {h: c.slice(b, e - b) for h, c in columns.items()}, g)
             first, _ = forms.lines(feed, draft)
-            key = (*key[:3], True)
-            already = made.lines.get(key, (b"", 0))
-            made.lines[key] = (already[0] + bytes(first), already[1] + int(e - b))
+            _add(made, (*key[:3], True), bytes(first), int(e - b), 0, wrong)
+
+
+def _add(made: Made, key: Key, text: bytes, rows: int, revision: int, damage: list[tuple[int, str, str, str, str]]) -> None:
+    before, already = made.lines.get(key, (b"", 0))
+    made.damage += [(*key[:3], revision, already + row, kind, header, old, new) for row, kind, header, old, new in damage]
+    made.lines[key] = (before + text, already + rows)
 
 
 # ---- truth ----
 
 
 def _subject_truth(who: np.ndarray) -> dict[str, pa.Table]:
-    p = _city.parameters
-    last = p.end
-    died = _city.died[who]
-    held = owners(_city, who, p.generator(10, int(who[0])))
+    c, last = _city, _city.parameters.end
+    held = owners(c, who)
+    names = np.array([n for _, n in DISTRICTS])
     subjects = pa.table({
-        "subject": who, "kind": np.array(SUBJECT_KINDS)[_city.kind[who]].tolist(), "born": _days(_city.born[who]), "died": _days(died), "exit": pa.array(np.where(died < last, np.where(_city.fate[who] == 1, "revoked", "cancelled"), "alive")),
-        "frailty": _city.frailty[who], "idle": _city.idle[who], "code": _city.code(who, last), "name": _city.name(who, last), "first_code": _city.code(who, 0), "first_name": _city.name(who, 0), "renamed": _days(_city.renamed[who]),
-        "moved": _days(_city.moved[who]), "recoded": _days(_city.recoded[who]), "district": np.array([n for _, n in DISTRICTS])[_city.district_on(who, last)].tolist(), "staff_at_start": _city.staff[who],
+        "subject": who, "kind": np.array(SUBJECT_KINDS)[c.kind[who]].tolist(), "born": _days(c.born[who]), "stopped": _days(c.stopped[who]), "died": _days(c.died[who]),
+        "exit": pa.array(np.where(c.died[who] < last, np.where(c.fate[who] == 1, "revoked", "cancelled"), "alive")), "frailty": c.frailty[who], "section": np.array(list("ABCDEFGHIJKLMNOPQR"))[c.section[who]].tolist(),
+        "code": c.code(who, last), "name": c.name(who, last), "first_code": c.code(who, 0), "first_name": c.name(who, 0), "renamed": _days(c.renamed[who]), "moved": _days(c.moved[who]), "recoded": _days(c.recoded[who]),
+        "recapitalised": _days(c.recapitalised[who]), "reowned": _days(c.reowned[who]), "rescoped": _days(c.rescoped[who]), "first_district": names[c.district[who]].tolist(), "district": names[c.district_on(who, last)].tolist(),
+        "staff_at_start": c.staff[who], "same_as": pa.array(c.was[who], mask=c.was[who] < 0),
     })  # fmt: skip
-    holdings = pa.table({"company": held["company"], "investor": pa.array(held["investor"], mask=held["investor"] < 0), "person": pa.array(held["person"], mask=held["investor"] >= 0), "nominee": held["nominee"], "share": held["share"] / 10000, "since": _days(held["since"]), "until": _days(held["until"])})  # fmt: skip
-    branch = who[_city.kind[who] == 3]
-    return {"subjects": subjects, "holdings": holdings, "branches": pa.table({"branch": branch, "parent": parents(_city, branch)})}
+    holdings = pa.table({
+        "company": held["company"], "investor": pa.array(held["investor"], mask=held["investor"] < 0), "person": _person(held["person"]), "nominee_of": _person(held["behind"]), "share": held["share"] / 10000,
+        "since": _days(held["since"]), "until": _days(held["until"]),
+    })  # fmt: skip
+    branch = who[c.kind[who] == BRANCH]
+    return {"subjects": subjects, "holdings": holdings, "branches": pa.table({"branch": branch, "parent": c.parent[branch]})}
+
+
+def _person(number: np.ndarray) -> pa.Array:
+    """The key under which a person is delivered; null for nobody."""
+    return pa.array([None if n < 0 else key for n, key in zip(number, _city.person_key(np.maximum(number, 0)).to_pylist(), strict=True)], pa.string())
 
 
 def _burst_truth() -> pa.Table:
-    categories = [n for n, _, _ in complaints._categories()]
-    return pa.table({"first": _days(_bursts.first), "days": _bursts.days, "district": np.array([n for _, n in DISTRICTS])[_bursts.district].tolist(), "category": np.array(categories)[_bursts.category].tolist(), "subject": pa.array(_bursts.subject, mask=_bursts.subject < 0), "factor": _bursts.factor})  # fmt: skip
+    names, b = [n for n, _, _ in complaints.categories()], _bursts
+    district = [None if d < 0 else DISTRICTS[d][1] for d in b.district]
+    return pa.table({"burst": np.arange(len(b.first)), "first": _days(b.first), "days": b.days, "district": pa.array(district, pa.string()), "category": np.array(names)[b.category].tolist(), "subject": pa.array(b.subject, mask=b.subject < 0), "factor": pa.array(b.factor, mask=b.factor == 0), "added_per_day": b.per_day})  # fmt: skip
 
 
 def _days(days: np.ndarray) -> pa.Array:
@@ -191,12 +203,13 @@ class _Book:
         self._scratch = target / ".making"
         for folder in (self._scratch, target / "truth"):
             folder.mkdir(parents=True)
-        self._waiting: dict[tuple[str, int, int, bool], list[bytes]] = {}
+        self._waiting: dict[Key, list[bytes]] = {}
         self._held = 0
-        self._rows: Counter[tuple[str, int, int, bool]] = Counter()
+        self._rows: Counter[Key] = Counter()
         self._totals: Counter[tuple[str, int]] = Counter()
+        self._damage: list[pa.Table] = []
+        self._sent: list[dict[str, Any]] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
-        self.says: dict[str, Any] = {}
 
     def take(self, made: Made) -> None:
         base = {key: self._rows[key] for key in made.lines}
@@ -208,24 +221,9 @@ class _Book:
             self._flush()
         self._totals.update(made.totals)
         if made.damage:
-            feed, part, period, row, kind, header, old, new = map(list, zip(*made.damage, strict=True))
-            record = [base.get((f, a, d, False), 0) + r + 1 for f, a, d, r in zip(feed, part, period, row, strict=True)]
-            self._truth(
-                "damage",
-                pa.table(
-                    {
-                        "feed": feed,
-                        "part": part,
-                        "period": period,
-                        "record": record,
-                        "kind": kind,
-                        "seen_by": [KINDS[k] for k in kind],
-                        "header": header,
-                        "original": old,
-                        "delivered": new,
-                    }
-                ),
-            )
+            feed, part, period, revision, row, kind, header, old, new = map(list, zip(*made.damage, strict=True))
+            row = [base[f, a, d, kind_ == "draft"] + r for f, a, d, r, kind_ in zip(feed, part, period, row, kind, strict=True)]
+            self._damage.append(pa.table({"feed": feed, "part": part, "period": period, "revision": revision, "row": row, "kind": kind, "header": header, "original": pa.array(old, pa.string()), "delivered": pa.array(new, pa.string())}))  # fmt: skip
         if made.unsent:
             feed, days, subject = map(list, zip(*made.unsent, strict=True))
             self._truth("unsent", pa.table({"feed": feed, "day": _days(np.array(days)), "subject": subject}))
@@ -237,9 +235,9 @@ class _Book:
             self._writers[name] = pq.ParquetWriter(self._target / "truth" / f"{name}.parquet", table.schema, compression="zstd")
         self._writers[name].write_table(table.cast(self._writers[name].schema))
 
-    def _made(self, key: tuple[str, int, int, bool]) -> Path:
-        feed, part, period, draft = key
-        return self._scratch / f"{feed}-{part}-{period}{'-draft' if draft else ''}"
+    def _made(self, key: Key) -> Path:
+        name, part, period, draft = key
+        return self._scratch / f"{name}-{part}-{period}{'-draft' if draft else ''}"
 
     def _flush(self) -> None:
         for key, texts in self._waiting.items():
@@ -248,28 +246,32 @@ class _Book:
         self._waiting.clear()
         self._held = 0
 
-    def close(self, progress: Callable[[str, float], None]) -> None:
+    def close(self, progress: Callable[[str, float], None]) -> dict[str, Any]:
+        """Write the deliveries, the rest of the truth, and what is said of the city."""
         self._control_totals()
         self._flush()
-        schedule: list[tuple[str, ...]] = []
+        self._write_damage()
         keys = sorted(k for k in self._rows if not k[3])
         for place, key in enumerate(keys):
-            schedule += self._send(key)
+            self._send(key)
             if place % 50 == 0:
                 progress("批次", place / len(keys))
         self._scratch.rmdir()
+        self._truth("deliveries", pa.Table.from_pylist(self._sent))
         for writer in self._writers.values():
             writer.close()
-        schedule.sort()
-        (self._target / "schedule.csv").write_text(
-            "送达日期,批次文件,情形,晚到天数\n" + "".join(",".join(row) + "\n" for row in schedule), encoding="utf-8"
-        )
+        plan = sorted((d["sent"].isoformat(), d["file"]) for d in self._sent if d["file"])
+        (self._target / "schedule.csv").write_text("送达日期,批次文件\n" + "".join(f"{day_},{file}\n" for day_, file in plan), encoding="utf-8")
+        p = self._p
+        hidden = {"seed": p.seed, "draw": p.draw, "rates": dict(p.rates)}
+        (self._target / "truth" / "parameters.json").write_text(json.dumps(hidden, indent=1) + "\n", encoding="utf-8")
         rows = Counter[str]()
         for (feed, _, _, draft), number in self._rows.items():
             rows[feed] += 0 if draft else number
-        self.says = {"subjects": self._p.subjects, "years": self._p.years, "first_year": self._p.first_year, "seed": self._p.seed, "cadence": self._p.cadence, "simulated": True, "rates": dict(self._p.rates), "rows": dict(sorted(rows.items())), "deliveries": len(schedule), "claims": claims(self._target, self._p)}  # fmt: skip
-        (self._target / "city.json").write_text(json.dumps(self.says, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        says = {"subjects": p.subjects, "years": p.years, "first_year": p.first_year, "cadence": p.cadence, "simulated": True, "rows": dict(sorted(rows.items())), "deliveries": len(plan), "claims": claims(_city, self._target)}  # fmt: skip
+        (self._target / "city.json").write_text(json.dumps(says, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         progress("完成", 1.0)
+        return says
 
     def _control_totals(self) -> None:
         """How many records each source system says it took down, by day: what was never sent shows by it."""
@@ -280,42 +282,72 @@ class _Book:
             "日期": pa.array([date_of(d).isoformat() for _, d, _ in entries]),
             "记录数": pa.array([str(n) for _, _, n in entries]),
         }
-        made = Made({}, [], [], Counter(), {})
-        quiet = Parameters(**{**self._p.__dict__, "rates": {n: 0.0 if n.startswith("dirt.") else v for n, v in self._p.rates.items()}})
-        _deliver(quiet, Rows(feed.name, np.array([d for _, d, _ in entries]), columns, np.full(len(entries), -1)), 0, self._p.generator(80), made)
-        for key, (text, rows) in made.lines.items():
-            self._waiting.setdefault(key, []).append(text)
-            self._rows[key] += rows
+        made = Made()
+        clean = self._p.without("dirt.")
+        _deliver(clean, Rows(feed.name, np.array([d for _, d, _ in entries]), columns, np.full(len(entries), -1)), 0, self._p.generator(80), made)
+        self.take(made)
 
-    def _send(self, key: tuple[str, int, int, bool]) -> list[tuple[str, ...]]:
+    def _order(self, key: Key) -> np.ndarray:
+        """The order in which a delivery's lines stand: none that tells where they come from. A draft has that of its correction."""
+        name, part, period, _ = key
+        return self._p.generator(71, list(FEEDS).index(name), part, period).permutation(self._rows[key])
+
+    def _write_damage(self) -> None:
+        """Damage by the number of its record in the delivered file, from 1."""
+        if not self._damage:
+            return
+        table = pa.concat_tables(self._damage).sort_by([(c, "ascending") for c in ("feed", "part", "period", "revision", "row")])
+        feed, part, period, kind = (table[c].to_pylist() for c in ("feed", "part", "period", "kind"))
+        row = table["row"].to_numpy()
+        record = np.zeros(len(row), np.int64)
+        keys = list(zip(feed, part, period, strict=True))
+        begin = 0
+        for place in range(1, len(keys) + 1):
+            if place == len(keys) or keys[place] != keys[begin]:
+                inverse = np.argsort(self._order((*keys[begin], False)))
+                record[begin:place] = inverse[row[begin:place]] + 1
+                begin = place
+        seen = [KINDS.get(k, "invisible") for k in kind]
+        self._truth("damage", table.drop_columns(["row"]).append_column("record", pa.array(record)).append_column("seen_by", pa.array(seen)))
+
+    def _shuffled(self, key: Key) -> None:
+        path = self._made(key)
+        text = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([text[i] for i in self._order(key)]))
+
+    def _send(self, key: Key) -> None:
         """Finish the files of one delivery and note when they are sent."""
         name, part, period, _ = key
-        feed, d = FEEDS[name], delivery(self._p, FEEDS[name], period)
+        feed, d, drafted = FEEDS[name], delivery(self._p, FEEDS[name], period), (name, part, period, True)
         rows = self._rows[key]
-        form = forms.form_of(feed, rows)
         stem = f"{feed.chinese}_{d.as_of.isoformat()}" + (f"_全量{part + 1:02}" if period == BASELINE else "")
+        if d.missing:
+            for k in (key, drafted):
+                self._made(k).unlink(missing_ok=True)
+            self._sent.append(self._entry(d, "", "missing", 0, rows, d.sent))
+            return
+        form = forms.form_of(feed, rows)
+        suffix = forms.SUFFIX[form]
         folder = self._target / "deliveries" / name
         folder.mkdir(parents=True, exist_ok=True)
-        sent = []
-        drafted = (name, part, period, True)
-        if self._rows.get(drafted):
-            first = folder / f"{stem}{forms.SUFFIX[form]}"
+        first, revised = folder / f"{stem}{suffix}", folder / f"{stem}_更正{suffix}"
+        self._shuffled(key)
+        if d.corrected:
+            self._shuffled(drafted)
             forms.finish(feed, form, self._made(drafted), first)
-            sent.append(self._note(first, d, d.sent.isoformat(), "先错", 0, rows))
-            stem += "_更正"
-        path = folder / f"{stem}{forms.SUFFIX[form]}"
-        forms.finish(feed, form, self._made(key), path)
-        if self._rows.get(drafted) and d.corrected:
-            sent.append(self._note(path, d, d.corrected.isoformat(), "更正", 1, rows))
+            forms.finish(feed, form, self._made(key), revised)
+            self._note(first, d, "first wrong", 0, rows, d.sent)
+            self._note(revised, d, "corrected", 1, rows, d.corrected)
         else:
-            sent.append(self._note(path, d, d.sent.isoformat(), "迟到" if d.late else "按时", 0, rows))
+            forms.finish(feed, form, self._made(key), first)
+            self._note(first, d, "late" if d.late else "on time", 0, rows, d.sent)
         if d.repeated:
-            again = folder / f"{stem}_重复{forms.SUFFIX[form]}"
-            shutil.copyfile(path, again)
-            sent.append(self._note(again, d, d.repeated.isoformat(), "重复", 1 if d.corrected else 0, rows))
-        return sent
+            again = folder / f"{stem}_重复{suffix}"
+            corrected = bool(d.corrected and d.corrected <= d.repeated)
+            again.write_bytes((revised if corrected else first).read_bytes())
+            self._note(again, d, "repeated", int(corrected), rows, d.repeated)
 
-    def _note(self, path: Path, d: Delivery, day_: str, what: str, revision: int, rows: int) -> tuple[str, ...]:
+    def _note(self, path: Path, d: Delivery, what: str, revision: int, rows: int, sent: Any) -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         says = {
@@ -327,89 +359,17 @@ class _Book:
             "sha256": digest,
         }
         path.with_name(path.name + ".manifest.json").write_text(json.dumps(says, ensure_ascii=False) + "\n", encoding="utf-8")
-        return (day_, str(path.relative_to(self._target)), what, str(d.late))
+        self._sent.append(self._entry(d, str(path.relative_to(self._target)), what, revision, rows, sent))
 
-
-def claims(target: Path, p: Parameters) -> dict[str, dict[str, float]]:
-    """The published rates that the city claims, and what was made; counted in the truth and in the deliveries' own numbers."""
-    c, made = _city, {}
-    first = (np.datetime64(f"{p.first_year + p.years - 1}") - np.datetime64(EPOCH)).astype("timedelta64[D]").astype(int)
-    living = c.alive(p.end - 1)
-    before = c.alive(first - 1).sum()
-    born = ((c.born >= first) & (c.born < p.end)).sum()
-    made["stock.growth_last_year"] = living.sum() / before - 1
-    if p.years > 1:
-        year = first - 365
-        made["stock.growth_before"] = before / c.alive(year - 1).sum() - 1
-        made["stock.births_before"] = ((c.born >= year) & (c.born < first)).sum() / before
-    made["stock.births_last_year"] = born / living.sum()
-    everyone = np.ones(len(c), bool)
-    made["kinds.enterprise_share"] = ((c.kind != 5) & (c.kind != 4)).mean()
-    made["kinds.foreign_share"] = (c.kind == 2).sum() / (everyone & (c.kind < 4)).sum()
-    sector = np.array([vocabulary().yaml["sectors"].get(s, "tertiary") for s in vocabulary().sections])[c.section]
-    companies = (c.kind != 5) & (c.kind != 4)
-    made["kinds.primary_share"], made["kinds.secondary_share"] = ((sector == s)[companies].mean() for s in ("primary", "secondary"))
-    young = np.flatnonzero((c.born >= p.start - 365) & (c.died > c.born + 365))
-    made["survival.operating_after_one_year"] = float((c.idle[young] < p.rate("survival.operating_after_one_year")).mean())
-    staff = c.staff[companies].astype(float)
-    made["survival.staff_at_start"] = staff.mean()
-    made["survival.staff_after_one_year"] = staff.mean() * p.rate("survival.staff_after_one_year") / p.rate("survival.staff_at_start")
-    made |= _counted(target, p, before)
-    entries = stated()
-    return {name: {"published": p.rate(name), "made": round(float(value), 6)} for name, value in made.items() if entries[name].get("claim")}
-
-
-def _counted(target: Path, p: Parameters, stock: float) -> dict[str, float]:
-    """Shares counted in the delivered files themselves."""
-    demands, goods = _tally(target, "complaints", "诉求类型"), _tally(target, "complaints", "客体类别")
-    settled = _tally(target, "complaint_steps", "结果")
-    total = sum(demands.values())
-    mean = p.subjects / (1 + p.rate("stock.growth_last_year"))
-    reasons = _reasons(target)
-    return {
-        **{f"abnormal_reasons.{name}": reasons[text] / sum(reasons.values()) for name, text in zip(supervision.REASONS, supervision.REASON_TEXTS, strict=True)},
-        "trademarks.registered": _registered(target, p),
-        "complaints.complaint_share": demands["投诉"] / total, "complaints.report_share": demands["举报"] / total, "complaints.goods_share": goods["商品"] / (goods["商品"] + goods["服务"]),
-        "complaints.mediated": settled["调解成功"] / max(settled["调解成功"] + settled["调解不成"], 1), "complaints.per_subject": total / p.years / mean,
-    }  # fmt: skip
-
-
-def _final(target: Path, feed: str) -> Iterator[Path]:
-    """The files of a feed that count: neither sent twice nor put right later."""
-    for path in sorted((target / "deliveries" / feed).iterdir()):
-        corrected = path.with_name(f"{path.name.partition('.')[0]}_更正.{path.name.partition('.')[2]}").exists()
-        if not (path.name.endswith(".manifest.json") or "_重复" in path.name or corrected):
-            yield path
-
-
-def _tally(target: Path, feed: str, header: str) -> Counter[str]:
-    """How often each value of a column stands in a feed that comes as JSON lines."""
-    found: Counter[str] = Counter()
-    for path in _final(target, feed):
-        with path.open(encoding="utf-8") as file:
-            found.update(line.split(f'"{header}": "', 1)[1].split('"', 1)[0] for line in file)
-    return found
-
-
-def _reasons(target: Path) -> Counter[str]:
-    """Why subjects were listed or marked; each entry once."""
-    found: Counter[str] = Counter()
-    for feed, ended in (("abnormal_list", 5), ("individual_marks", 4)):
-        for path in _final(target, feed):
-            with path.open(encoding="utf-8", newline="") as file:
-                found.update(row[3] for row in csv.reader(file) if len(row) > ended and row[3] in supervision.REASON_TEXTS and not row[ended])
-    return found
-
-
-def _registered(target: Path, p: Parameters) -> float:
-    """The share of the first year's applications that have been registered, by the deliveries; 0 where the city is too short to tell."""
-    if p.years < 2:
-        return 0.0
-    applied, registered = set(), set()
-    for path in _final(target, "trademark_applications"):
-        with path.open(encoding="utf-8", newline="") as file:
-            applied |= {row[0] for row in csv.reader(file) if row[1][:4] == str(p.first_year)}
-    for path in _final(target, "trademark_registrations"):
-        text = path.read_text("utf-8")
-        registered |= set(re.findall(r"<注册号>(\d+)<", text)) if path.suffix == ".xml" else {line.split(",", 1)[0] for line in text.splitlines()}
-    return len(applied & registered) / max(len(applied), 1)
+    def _entry(self, d: Delivery, file: str, what: str, revision: int, rows: int, sent: Any) -> dict[str, Any]:
+        return {
+            "feed": d.feed.name,
+            "period": d.period,
+            "as_of": d.as_of,
+            "sent": sent,
+            "late_days": d.late,
+            "file": file,
+            "what": what,
+            "revision": revision,
+            "rows": rows,
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, SupportsInt
 
@@ -28,6 +28,7 @@ class Parameters:
     first_year: int
     cadence: str
     rates: Mapping[str, float]
+    draw: int | None = None
 
     @property
     def start(self) -> int:
@@ -42,6 +43,10 @@ class Parameters:
     def rate(self, name: str) -> float:
         """Raises KeyError for a name that rates.yaml doesn't have."""
         return self.rates[name]
+
+    def without(self, group: str) -> Parameters:
+        """The same, but that all rates whose names begin so are 0."""
+        return replace(self, rates={n: 0.0 if n.startswith(group) else v for n, v in self.rates.items()})
 
     def generator(self, *place: int) -> np.random.Generator:
         """The random numbers of one place of the city: the same whatever else is made, and in whichever process."""
@@ -78,4 +83,4 @@ def parameters(subjects: int, years: int, seed: int, first_year: int = 2023, cad
                 low, high = entry["range"]
                 whole = isinstance(low, int) and isinstance(high, int)
                 rates[name] = float(generator.integers(low, high + 1)) if whole else float(generator.uniform(low, high))
-    return Parameters(subjects, years, seed, first_year, cadence, rates)
+    return Parameters(subjects, years, seed, first_year, cadence, rates, draw)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from samples.city.codes import credit_codes
 from samples.city.columns import Column, Numbers, choose, join, numbers, pick, where
@@ -33,9 +34,10 @@ SEASON = np.array([0.75, 0.65, 1.35, 1.15, 1.05, 1.05, 1.05, 1.0, 1.05, 0.9, 1.0
 class Population:
     """Arrays over all subjects, in the order of their birth. Days since 1970-01-01, NEVER where it doesn't come.
 
-    ``frailty``: how readily it exits, 1 on average; no delivery tells it. ``idle``: how readily it stops to work, the frail sooner, as a rank
-    from 0 to 1 among those that live through their first year. ``fate``: 1 revoked, 0 cancelled. ``capital``: 万元.
-    ``trade``: characters of the trade name, -1 for none; ``new_trade`` after ``renamed``. ``owner``: number of a person.
+    ``frailty``: how readily it exits, 1 on average; no delivery tells it. ``stopped``: the day from which it does no business any more, whoever
+    knows of it. ``fate``: 1 revoked, 0 cancelled. ``capital``: 万元. ``trade``: characters of the trade name; ``new_trade`` after ``renamed``,
+    and so for districts, codes, capital, owner and scope. ``owner``: number of a person. ``parent``: of a branch. ``was``: the sole trader that
+    an enterprise goes on with, -1 for none. ``scope``: place among the scopes of its section.
     """
 
     parameters: Parameters
@@ -65,7 +67,15 @@ class Population:
     moved: Numbers
     new_district: Numbers
     recoded: Numbers
-    idle: Numbers
+    recapitalised: Numbers
+    new_capital: Numbers
+    reowned: Numbers
+    new_owner: Numbers
+    rescoped: Numbers
+    scope: Numbers
+    stopped: Numbers
+    parent: Numbers
+    was: Numbers
     living: int = 0  # at the start of the period
     factor: Numbers = field(default_factory=lambda: np.zeros(0))  # hidden state of the economy by month, also before and after the period
 
@@ -94,8 +104,18 @@ class Population:
             join("广州市", pick([n for _, n in DISTRICTS], self.district[who]), pick(self._streets(), self._street(who))),
             pick(AREAS, self.area[who]),
         )
-        form = np.select([self.kind[who] == COOPERATIVE, self.kind[who] == BRANCH, sole], [5, 6, 7], self.form[who].astype(int))
-        return join(place, called, pick(words.words, self.word[who]), pick([*FORMS, "专业合作社", "有限公司广州分公司", ""], form))
+        form = np.select([self.kind[who] == COOPERATIVE, sole], [5, 6], self.form[who].astype(int))
+        own = join(place, called, pick(words.words, self.word[who]), pick([*FORMS, "专业合作社", ""], form))
+        branch = np.flatnonzero(self.kind[who] == BRANCH)
+        if len(branch):
+            # A branch bears its company's name.
+            mask = np.zeros(len(who), bool)
+            mask[branch] = True
+            then = np.broadcast_to(np.asarray(on), len(who))[branch]
+            place_of = pick([n.removesuffix("区") for _, n in DISTRICTS], self.district[who[branch]])
+            number = pick(["分公司", "第一分公司", "第二分公司", "第三分公司"], self.number[who[branch]] % 4)
+            own = pc.replace_with_mask(own, pa.array(mask), join(self.name(self.parent[who[branch]], then), place_of, number))
+        return own
 
     def address(self, who: Numbers, on: Numbers | int) -> Column:
         """Addresses as they are written: mostly with the district, some with its short name, a former one, or none."""
@@ -119,7 +139,7 @@ class Population:
         return np.where(np.asarray(on) >= self.moved[who], self.new_district[who], self.district[who])
 
     def person(self, number: Numbers) -> Column:
-        """Made-up names of persons; many share one."""
+        """Made-up names of persons; many share one. What is behind the name is told by `person_key`."""
         words = vocabulary().yaml
         surnames, given = list(words["surnames"]), list(words["given"])
         mixed = (number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
@@ -128,6 +148,29 @@ class Population:
         return join(
             pick(surnames, (mixed % np.uint64(len(surnames))).astype(np.int64)), pick(given, (mixed // np.uint64(50) % size).astype(np.int64)), second
         )
+
+    def person_key(self, number: Numbers) -> Column:
+        """What stands for a person's identity document: the same for the same person, and nothing to be read from it."""
+        mixed = (number.astype(np.uint64) + np.uint64(self.parameters.seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        return join("P", pa.array((mixed ^ (mixed >> np.uint64(32))) >> np.uint64(4)).cast(pa.string()))
+
+    def capital_on(self, who: Numbers, on: Numbers | int) -> Numbers:
+        return np.where(np.asarray(on) >= self.recapitalised[who], self.new_capital[who], self.capital[who])
+
+    def owner_on(self, who: Numbers, on: Numbers | int) -> Numbers:
+        return np.where(np.asarray(on) >= self.reowned[who], self.new_owner[who], self.owner[who])
+
+    def scope_on(self, who: Numbers, on: Numbers | int) -> Column:
+        """Scope texts: of the subject's own section, another one after a change."""
+        words = vocabulary()
+        begins, sizes = words.scope_begins[self.section[who]], np.diff(words.scope_begins)[self.section[who]]
+        shift = np.where(np.asarray(on) >= self.rescoped[who], self.scope[who].astype(np.int64) // 251 + 1, 0)
+        return pick(words.scopes, begins + (self.scope[who].astype(np.int64) + shift) % sizes)
+
+    def works(self, who: Numbers, on: Numbers | int) -> Numbers:
+        """Whether a living subject really does business on a day."""
+        return np.asarray(on) < self.stopped[who]
 
     def industry(self, who: Numbers) -> tuple[Column, Column]:
         """Code and name of the industry, of the edition that was in force on the day of registration."""
@@ -164,30 +207,42 @@ def populate(p: Parameters) -> Population:
     births, deaths, living = _flows(p)
     gone = round(living * p.rate("stock.gone_before"))
     factor = _economy(p)
-    born = np.concatenate([_ages(p, g, living, gone), *[_in_year(p, g, year, number, factor) for year, number in enumerate(births)]])
+    born = np.concatenate([_ages(p, g, living, gone, factor), *[_in_year(p, g, year, number, factor) for year, number in enumerate(births)]])
     size = len(born)
     kind = _kinds(p, g, size)
-    sole = kind == SOLE
     section, word = _trades(p, g, kind)
+    never, nothing = np.full(size, NEVER, np.int32), np.zeros(size, np.int32)
+    sigma = p.rate("survival.heterogeneity")
+    types = _types(g, kind)
     population = Population(
-        p, kind, _types(g, kind), born.astype(np.int32), np.full(size, NEVER, np.int32), (g.random(size) < p.rate("survival.revoked_share")).astype(np.uint8),
-        np.exp(p.rate("survival.heterogeneity") * g.standard_normal(size)).astype(np.float32), choose(g, size, DISTRICT_SHARES).astype(np.uint8),
-        section.astype(np.uint8), word.astype(np.uint16), _trade_names(g, size), choose(g, size, [0.45, 0.35, 0.15, 0.05]).astype(np.uint8),
-        np.where(kind == FOREIGN, 0, choose(g, size, [0.93, 0.02, 0.02, 0.02, 0.01])).astype(np.uint8), g.integers(0, 2**16, size).astype(np.uint16),
-        g.integers(0, 2**16, size).astype(np.uint16), choose(g, size, [0.895, 0.047, 0.016, 0.042]).astype(np.uint8), np.zeros(size, np.uint8),
-        _capital(g, kind), np.where((kind == FOREIGN) & (g.random(size) < 0.5), g.integers(1, 3, size), 0).astype(np.uint8), np.zeros(size, np.uint16),
-        g.integers(0, 2**31, size).astype(np.int64), g.integers(0, 2**16, size).astype(np.uint16), np.full(size, NEVER, np.int32), _trade_names(g, size),
-        np.full(size, NEVER, np.int32), np.zeros(size, np.uint8), np.full(size, NEVER, np.int32), np.zeros(size, np.float32), living, factor,
+        p,
+        kind=kind, type=types, born=born.astype(np.int32), died=never.copy(), fate=(g.random(size) < p.rate("survival.revoked_share")).astype(np.uint8),
+        frailty=np.exp(sigma * g.standard_normal(size) - sigma**2 / 2).astype(np.float32), district=choose(g, size, DISTRICT_SHARES).astype(np.uint8),
+        section=section.astype(np.uint8), word=word.astype(np.uint16), trade=_trade_names(g, size), area=choose(g, size, [0.45, 0.35, 0.15, 0.05]).astype(np.uint8),
+        form=_forms(g, types), street=g.integers(0, 2**16, size).astype(np.uint16), number=g.integers(0, 2**16, size).astype(np.uint16),
+        address_form=choose(g, size, [0.895, 0.047, 0.016, 0.042]).astype(np.uint8), registrar=np.zeros(size, np.uint8), capital=_capital(g, kind),
+        currency=np.where((kind == FOREIGN) & (g.random(size) < 0.5), g.integers(1, 3, size), 0).astype(np.uint8), staff=np.zeros(size, np.uint16),
+        owner=g.integers(0, 2**40, size), class_=g.integers(0, 2**16, size).astype(np.uint16), renamed=never.copy(), new_trade=_trade_names(g, size), moved=never.copy(),
+        new_district=np.zeros(size, np.uint8), recoded=never.copy(), recapitalised=never.copy(), new_capital=nothing.copy(), reowned=never.copy(),
+        new_owner=g.integers(0, 2**40, size), rescoped=never.copy(), scope=g.integers(0, 2**16, size).astype(np.uint16), stopped=never.copy(),
+        parent=nothing.copy(), was=np.full(size, -1, np.int32), living=living, factor=factor,
     )  # fmt: skip
     population.registrar = np.where(g.random(size) < 0.62, 11, population.district).astype(np.uint8)
-    population.staff = np.where(sole, g.poisson(0.6, size) + 1, _staff(p, g, size)).astype(np.uint16)
+    population.staff = np.where(kind == SOLE, g.poisson(0.6, size) + 1, _staff(p, g, size)).astype(np.uint16)
+    population.new_capital = (population.capital * g.choice([0.5, 1.5, 2, 3, 5, 10], size, p=[0.1, 0.2, 0.3, 0.2, 0.1, 0.1])).astype(np.int32)
     _distinct(population, g)
     _exits(population, g, gone, births, deaths)
+    _parents(population, g)
+    _go_on(population, g)
     _turns(population, g)
-    score = np.log(population.frailty) + 0.8 * g.standard_normal(size)
-    young = np.flatnonzero((population.born >= p.start - 365) & (population.died > population.born + 365))
-    population.idle = (np.searchsorted(np.sort(score[young]), score) / max(len(young), 1)).astype(np.float32)
+    _stops(population, g)
     return population
+
+
+def _forms(g: np.random.Generator, types: Numbers) -> Numbers:
+    """The legal form at the end of a name, as the type says."""
+    by_type = np.array([2 if "股份" in n else 3 if "合伙" in n else 4 if "个人独资企业" in n else 0 for n in _TYPE_NAMES])[types]
+    return np.where((by_type == 0) & (g.random(len(types)) < 0.02), 1, by_type).astype(np.uint8)
 
 
 def _flows(p: Parameters) -> tuple[list[int], list[int], int]:
@@ -203,20 +258,27 @@ def _flows(p: Parameters) -> tuple[list[int], list[int], int]:
     return births[::-1], deaths[::-1], round(stock)
 
 
-def _ages(p: Parameters, g: np.random.Generator, living: int, gone: int) -> Numbers:
-    """Days of birth before the start, the oldest first: a stock that has grown for decades is young."""
-    shape = g.exponential(1 / 0.17, living + gone) * 365.25
-    return np.sort(p.start - 1 - np.minimum(shape, 43 * 365.25).astype(int))
+def _ages(p: Parameters, g: np.random.Generator, living: int, gone: int, factor: Numbers) -> Numbers:
+    """Days of birth before the start, the oldest first: a stock that has grown for decades is young.
+
+    In the last three years they follow the season and the state of the economy, as later ones do.
+    """
+    age = np.minimum(g.exponential(1 / 0.17, living + gone) * 365.25, 43 * 365.25).astype(int)
+    born = p.start - 1 - age
+    for year in (-3, -2, -1):
+        mine = np.flatnonzero((born >= day(p.first_year + year, 1, 1)) & (born < day(p.first_year + year + 1, 1, 1)))
+        born[mine] = _in_year(p, g, year, len(mine), factor)
+    return np.sort(born)
 
 
 def _economy(p: Parameters) -> Numbers:
-    """The hidden state of the economy by month, from three years before the start to one after the end: a damped cycle of about two years."""
+    """The hidden state of the economy by month, from three years before the start to one after the end: a damped cycle of a good year."""
     g = p.generator(2)
     months = 12 * (p.years + 4)
     state = np.zeros(months + 48)
     noise = g.standard_normal(months + 48)
     for t in range(2, months + 48):
-        state[t] = 1.88 * state[t - 1] - 0.95 * state[t - 2] + 0.1 * noise[t]
+        state[t] = 1.784 * state[t - 1] - 0.98 * state[t - 2] + 0.1 * noise[t]
     return (state[48:] - state[48:].mean()) / state[48:].std()
 
 
@@ -297,31 +359,35 @@ def _staff(p: Parameters, g: np.random.Generator, size: int) -> Numbers:
 
 
 def _distinct(population: Population, g: np.random.Generator) -> None:
-    """No two enterprises bear the same name: who comes later takes another one. Sole traders may."""
+    """No two enterprises ever bear the same name, be it the first or a later one: who comes later takes another one. Sole traders may."""
     words = vocabulary()
-    for trade in (population.trade, population.new_trade):
-        mine = np.flatnonzero(population.kind != SOLE)
-        while len(mine):
-            parts = (population.area, population.form, population.word, trade[:, 0], trade[:, 1], trade[:, 2])
-            key = np.zeros(len(population), np.uint64)
-            for part, size in zip(parts, (8, 8, 512, 1024, 1024, 1024), strict=True):
-                key = key * np.uint64(size) + part.astype(np.uint64)
-            enterprises = np.flatnonzero(population.kind != SOLE)
-            _, first = np.unique(key[enterprises], return_index=True)
-            again = np.ones(len(enterprises), bool)
-            again[first] = False
-            mine = enterprises[again]
-            trade[mine, 1] = choose(g, len(mine), words.next_shares**0.5)
-            trade[mine, 2] = choose(g, len(mine), words.next_shares**0.3)
+    enterprises = np.flatnonzero(population.kind != SOLE)
+    both = np.concatenate([population.trade[enterprises], population.new_trade[enterprises]])
+    fixed = [np.tile(column[enterprises], 2) for column in (population.area, population.form, population.word)]
+    while True:
+        key = np.zeros(len(both), np.uint64)
+        for part, size in zip((*fixed, both[:, 0], both[:, 1], both[:, 2]), (8, 8, 512, 1024, 1024, 1024), strict=True):
+            key = key * np.uint64(size) + part.astype(np.uint64)
+        _, first = np.unique(key, return_index=True)
+        again = np.ones(len(both), bool)
+        again[first] = False
+        mine = np.flatnonzero(again)
+        if not len(mine):
+            break
+        both[mine, 1] = choose(g, len(mine), words.next_shares**0.5)
+        both[mine, 2] = choose(g, len(mine), words.next_shares**0.3)
+    population.trade[enterprises], population.new_trade[enterprises] = both[: len(enterprises)], both[len(enterprises) :]
 
 
 def _exits(population: Population, g: np.random.Generator, gone: int, births: list[int], deaths: list[int]) -> None:
     """Who exits when. Each month as many as the year's rate and the season say; who, by frailty and age: the young exit more readily."""
     p = population.parameters
     early = p.rate("survival.early_factor")
+    trade = np.exp(p.rate("survival.trade_spread") * g.standard_normal(len(vocabulary().sections)))[population.section]
+    readiness = population.frailty * trade * np.where(population.kind == SOLE, p.rate("survival.sole_factor"), 1.0)
     before = population.living + gone
     # Those who had gone before the start: the frail ones of the old stock, some time between birth and the start.
-    left = np.argpartition(g.exponential(size=before) / population.frailty[:before], gone)[:gone] if gone else np.zeros(0, int)
+    left = np.argpartition(g.exponential(size=before) / readiness[:before], gone)[:gone] if gone else np.zeros(0, int)
     span = p.start - population.born[left]
     population.died[left] = np.minimum(population.born[left] + 1 + (span - 1) * g.beta(1.5, 1.5, gone), p.start - 1)
     for year, number in enumerate(deaths):
@@ -330,18 +396,81 @@ def _exits(population: Population, g: np.random.Generator, gone: int, births: li
             after = day(p.first_year + year + month // 11, month % 11 + 2 if month < 11 else 1, 1)
             due = round(number * (month + 1) / 12) - round(number * month / 12)
             living = np.flatnonzero((population.born < first) & (population.died == NEVER))
-            hazard = population.frailty[living] * np.where(first - population.born[living] < 3 * 365, early, 1.0)
+            hazard = readiness[living] * np.where(first - population.born[living] < 3 * 365, early, 1.0)
             chosen = living[np.argpartition(g.exponential(size=len(living)) / hazard, due)[:due]]
             population.died[chosen] = g.integers(first, after, due)
 
 
+def _parents(population: Population, g: np.random.Generator) -> None:
+    """The company of each branch: born before it and not gone before it. A branch for which none is found is a company itself."""
+    branch = np.flatnonzero(population.kind == BRANCH)
+    companies = np.flatnonzero(population.kind <= FOREIGN)
+    found = np.full(len(branch), -1)
+    # A few companies have many branches.
+    for _ in range(40):
+        open_ = np.flatnonzero(found < 0)
+        older = np.searchsorted(population.born[companies], population.born[branch[open_]])
+        drawn = companies[(g.random(len(open_)) ** 1.5 * np.maximum(older, 1)).astype(int)]
+        fits = (older > 0) & (population.born[drawn] < population.born[branch[open_]]) & (population.died[drawn] >= population.died[branch[open_]])
+        found[open_[fits]] = drawn[fits]
+    population.kind[branch[found < 0]] = PRIVATE
+    population.type[branch[found < 0]] = 0
+    population.parent[branch[found >= 0]] = found[found >= 0]
+
+
+def _go_on(population: Population, g: np.random.Generator) -> None:
+    """Some new companies go on with what a sole trader began: same owner, trade, place; another code, kind and form."""
+    p = population.parameters
+    fresh = np.flatnonzero((population.kind == PRIVATE) & (population.born >= p.start + 60))
+    chosen = np.sort(g.choice(fresh, round(len(fresh) * p.rate("survival.turned_enterprise")), replace=False))
+    left = np.flatnonzero((population.kind == SOLE) & (population.died < p.end))
+    left = left[np.argsort(population.died[left], kind="stable")]
+    last = np.searchsorted(population.died[left], population.born[chosen], side="right") - 1
+    usable = (last >= 0) & (np.diff(last, prepend=-1) > 0)
+    usable[usable] &= population.born[chosen[usable]] - population.died[left[last[usable]]] <= 40
+    new, old = chosen[usable], left[last[usable]]
+    for name in ("owner", "trade", "district", "street", "number", "section", "scope", "class_", "frailty"):
+        column = getattr(population, name)
+        column[new] = column[old]
+    population.fate[old] = 0
+    population.was[new] = old
+    # The name must still be nobody else's; the third character is free.
+    population.trade[new, 2] = choose(g, len(new), vocabulary().next_shares ** 0.3)
+
+
 def _turns(population: Population, g: np.random.Generator) -> None:
-    """Renames, moves to another district, corrections of a code: at most one of each in the period, while the subject lives."""
+    """What changes in the period, at most once each, while the subject lives: name, district, code, capital, owner, scope."""
     p = population.parameters
     size = len(population)
-    for name, rate in (("renamed", "events.rename"), ("moved", "events.move"), ("recoded", "events.recode")):
-        when = p.start + g.exponential(1 / p.rate(rate), size) * 365.25
+    other = p.rate("events.change")
+    turns = [("renamed", p.rate("events.rename")), ("moved", p.rate("events.move")), ("recoded", p.rate("events.recode"))]
+    turns += [("recapitalised", other * 0.3), ("reowned", other * 0.25), ("rescoped", other * 0.45)]
+    for name, rate in turns:
+        when = p.start + g.exponential(1 / rate, size) * 365.25
         lives = (when < p.end) & (when > population.born + 60) & (when < population.died)
+        if name in ("renamed", "recapitalised"):
+            lives &= population.kind != BRANCH  # a branch bears its company's name, and has no capital
+        if name == "recapitalised":
+            lives &= population.kind != SOLE
         setattr(population, name, np.where(lives, np.minimum(when, NEVER), NEVER).astype(np.int32))
     step = g.integers(1, len(DISTRICTS), size)
     population.new_district = ((population.district + step) % len(DISTRICTS)).astype(np.uint8)
+
+
+def _stops(population: Population, g: np.random.Generator) -> None:
+    """The day on which each subject stops to do business: for so many within a year of its birth as published, for the others sooner or later,
+    the frail before the sound; at the latest some time before the exit."""
+    p = population.parameters
+    size = len(population)
+    before_exit = population.died - (180 * g.beta(1, 2, size)).astype(int)
+    later = population.born + 365 + g.exponential(size=size) / (p.rate("survival.stop_rate") * population.frailty) * 365.25
+    stopped = np.minimum(np.minimum(later, before_exit), NEVER)
+    # Of those that live through their first year, as many work at its end as published; who has stopped by then is told by frailty and luck.
+    score = np.log(population.frailty) + 0.8 * g.standard_normal(size)
+    survivors = population.died > population.born + 365
+    working = survivors & (stopped > population.born + 365)
+    share = 1 - p.rate("survival.operating_after_one_year") * survivors.sum() / max(working.sum(), 1)
+    early = score > np.quantile(score[working], 1 - share)
+    first_year = population.born + (365 * g.random(size) ** 1.5).astype(int)
+    stopped = np.where(early, np.minimum(stopped, first_year), stopped)
+    population.stopped = np.where(stopped >= NEVER, NEVER, np.maximum(stopped, population.born)).astype(np.int32)

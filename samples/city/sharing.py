@@ -8,19 +8,20 @@ import numpy as np
 import pyarrow as pa
 
 from samples.city.columns import choose, dates, join, numbers, pick, repeat, where
+from samples.city.documents import numbered
 from samples.city.feeds import Rows
 from samples.city.parameters import day
 from samples.city.population import BRANCH, Population
-from samples.city.registration import _about, headcount, operates
-from samples.city.supervision import _drawn
+from samples.city.registration import about, headcount, seen_working
+from samples.city.supervision import drawn
 from samples.city.vocabulary import vocabulary
 
 
 def sharing(population: Population, who: np.ndarray, g: np.random.Generator) -> Iterator[Rows]:
     yield _tax(population, who, g)
     yield _social_security(population, who, g)
-    yield _elsewhere(population, who, g, "other_penalties", 0.004)
-    yield _elsewhere(population, who, g, "other_licences", 0.012)
+    yield _elsewhere(population, who, g, "other_penalties", population.parameters.rate("events.other_penalty"))
+    yield _elsewhere(population, who, g, "other_licences", population.parameters.rate("events.other_licence"))
     yield _courts(population, who, g)
 
 
@@ -39,49 +40,47 @@ def _tax(population: Population, who: np.ndarray, g: np.random.Generator) -> Row
     who, on, year = _each_year(population, who, 4)
     keep = g.random(len(who)) < 0.5  # half of the enterprises are assessed
     who, on, year = who[keep], on[keep], year[keep]
-    works = operates(population, who, on)
+    works = seen_working(population, who, on, g)
     score = np.log(population.frailty[who]) + g.standard_normal(len(who))
     grade = pick(list("ABMCD"), np.searchsorted([-1.2, 0.0, 0.9, 2.0], score))
     state = where(works, "正常", pick(["非正常户", "零申报", "停业"], choose(g, len(who), [0.35, 0.5, 0.15])))
     return Rows(
         "tax_flags",
         on,
-        _about(population, who, on) | {"所属期": numbers(year - 1), "纳税状态": state, "纳税信用等级": grade, "认定日期": dates(on)},
+        about(population, who, on) | {"所属期": numbers(year - 1), "纳税状态": state, "纳税信用等级": grade, "认定日期": dates(on)},
         who,
     )
 
 
 def _social_security(population: Population, who: np.ndarray, g: np.random.Generator) -> Rows:
     who, on, year = _each_year(population, who, 10)
-    staff = headcount(population, who, on)
+    staff = np.where(seen_working(population, who, on, g), np.maximum(headcount(population, who, on), 1), 0)
     insured = np.where(g.random(len(who)) < 0.7, staff, np.maximum(staff - 2, 0))
     keep = (insured > 0) & (population.number[who] % 10 < 5)
     who, on, year, insured = who[keep], on[keep], year[keep], insured[keep]
     return Rows(
         "social_security",
         on,
-        _about(population, who, on) | {"统计期": join(numbers(year), "-09"), "参保人数": numbers(insured), "统计日期": dates(on)},
+        about(population, who, on) | {"统计期": join(numbers(year), "-09"), "参保人数": numbers(insured), "统计日期": dates(on)},
         who,
     )
 
 
 def _elsewhere(population: Population, who: np.ndarray, g: np.random.Generator, feed: str, rate: float) -> Rows:
-    who, on = _drawn(population, who, g, rate)
-    about = _about(population, who, on)
+    who, on = drawn(population, who, g, rate, 0.5 if feed == "other_penalties" else 0.0)
+    names = about(population, who, on)
     office = ["市生态环境局", "市应急管理局", "市城市管理综合执法局", "市交通运输局", "市卫生健康委"]
     which = g.integers(0, len(office), len(who))
     if feed == "other_penalties":
-        return Rows(feed, on, about | {"处罚部门": pick(office, which), "文号": join("穗罚字", numbers(who), "-", numbers(on)), "事由": pick(["未批先建", "安全隐患未整改", "占道经营", "超限超载", "卫生管理不合格"], which), "决定日期": dates(on)}, who)  # fmt: skip
-    return Rows(feed, on, about | {"许可部门": pick(office, which), "证号": join("穗许字", numbers(who), "-", numbers(on)), "许可内容": pick(["排污许可", "危险化学品经营", "户外广告设置", "道路运输经营", "公共场所卫生"], which), "决定日期": dates(on), "有效期至": dates(on + 1095)}, who)  # fmt: skip
+        return Rows(feed, on, names | {"处罚部门": pick(office, which), "文号": numbered(population, 6, "穗罚", who, on), "事由": pick(["未批先建", "安全隐患未整改", "占道经营", "超限超载", "卫生管理不合格"], which), "决定日期": dates(on)}, who)  # fmt: skip
+    return Rows(feed, on, names | {"许可部门": pick(office, which), "证号": numbered(population, 7, "穗证", who, on), "许可内容": pick(["排污许可", "危险化学品经营", "户外广告设置", "道路运输经营", "公共场所卫生"], which), "决定日期": dates(on), "有效期至": dates(on + 1095)}, who)  # fmt: skip
 
 
 def _courts(population: Population, who: np.ndarray, g: np.random.Generator) -> Rows:
-    who, on = _drawn(population, who, g, 0.003)
-    keep = g.random(len(who)) < np.clip(population.frailty[who] / 2, 0, 1)
-    who, on = who[keep], on[keep]
-    about = _about(population, who, on)
+    who, on = drawn(population, who, g, population.parameters.rate("events.court"), 1.0)
+    names = about(population, who, on)
     amount = (np.exp(g.standard_normal(len(who)) * 1.5 + 12) * 100).astype(np.int64)
-    return Rows("court_enforcement", on, {"案号": join("（", numbers(1970 + on // 365), "）粤01执", numbers(who), "号"), "统一社会信用代码": about["统一社会信用代码"], "被执行人": about["企业名称"], "执行法院": repeat("广州市中级人民法院", len(who)), "立案日期": dates(on), "执行标的（元）": numbers(amount, 2)}, who)  # fmt: skip
+    return Rows("court_enforcement", on, {"案号": numbered(population, 8, "粤01执", who, on), "统一社会信用代码": names["统一社会信用代码"], "被执行人": names["企业名称"], "执行法院": repeat("广州市中级人民法院", len(who)), "立案日期": dates(on), "执行标的（元）": numbers(amount, 2)}, who)  # fmt: skip
 
 
 def macro(population: Population) -> tuple[Rows, pa.Table]:
@@ -116,15 +115,22 @@ def macro(population: Population) -> tuple[Rows, pa.Table]:
     }
     mine = np.flatnonzero(keep)
     truth = pa.table(
-        {"quarter": label, "state": state[quarters], "driving_state": state[quarters - lead], "output": output, "lead_quarters": [lead] * len(label)}
+        {
+            "series": ["地区生产总值同比"] * len(label),
+            "quarter": label,
+            "state": state[quarters],
+            "driving_state": state[quarters - lead],
+            "value": output,
+            "lead_quarters": [lead] * len(label),
+        }
     )
     return Rows(
         "macro_statistics", np.maximum(on[mine], p.start - 1), {n: c.take(pa.array(mine)) for n, c in columns.items()}, np.full(len(mine), -1)
     ), truth
 
 
-def associations(population: Population) -> Rows:
-    """Sales of trades as their associations report them, in the rhythm of the hidden state."""
+def associations(population: Population) -> tuple[Rows, pa.Table]:
+    """Sales of trades as their associations report them, in the rhythm of the hidden state at once; and that truth."""
     p, g = population.parameters, population.parameters.generator(61)
     sections = ["F", "H", "I", "L", "O"]
     quarters = np.repeat(np.arange(4 * p.years), len(sections))
@@ -143,4 +149,14 @@ def associations(population: Population) -> Rows:
         "单位": repeat("点", len(on)),
         "报送日期": dates(on),
     }
-    return Rows("association_figures", on[mine], {n: c.take(pa.array(mine)) for n, c in columns.items()}, np.full(len(mine), -1))
+    truth = pa.table(
+        {
+            "series": columns["协会"],
+            "quarter": columns["时期"],
+            "state": state,
+            "driving_state": state,
+            "value": value / 10,
+            "lead_quarters": [0] * len(on),
+        }
+    )
+    return Rows("association_figures", on[mine], {n: c.take(pa.array(mine)) for n, c in columns.items()}, np.full(len(mine), -1)), truth

@@ -45,6 +45,7 @@ class Vocabulary:
     sole_from: int  # words from here on are ends of sole traders' names
     streets: list[list[str]]
     scopes: list[str]
+    scope_begins: np.ndarray  # where the scopes of each section begin, and the end
     classes: dict[tuple[str, int], list[tuple[str, str]]]
     yaml: dict[str, Any]
 
@@ -61,11 +62,10 @@ def vocabulary() -> Vocabulary:
     first: Counter[str] = Counter()
     following: Counter[str] = Counter()
     streets: list[set[str]] = [set() for _ in DISTRICTS]
-    scopes = set()
+    scopes: dict[int, set[str]] = {}
+    section_of = dict(words)
     ends = "|".join(sorted((w for w, _ in words), key=len, reverse=True))
-    pattern = re.compile(rf"(?:广州市|广州|广东省|广东)?([\u4e00-\u9fff]{{2,3}}?)(?:{ends})")
-    ends = "|".join(sorted((w for w, _ in words), key=len, reverse=True))
-    pattern = re.compile(rf"(?:广州市|广州|广东省|广东)?([\u4e00-\u9fff]{{2,3}}?)(?:{ends})")
+    pattern = re.compile(rf"(?:广州市|广州|广东省|广东)?([\u4e00-\u9fff]{{2,3}}?)({ends})")
     for row in _register():
         trade = pattern.match(row["企业名称"])
         if trade:
@@ -76,7 +76,9 @@ def vocabulary() -> Vocabulary:
             if street:
                 streets[place].add(street[1])
         if 8 < len(row["经营范围"]) < 400:
-            scopes.add(row["经营范围"].rstrip("〓."))
+            named = pattern.match(row["企业名称"])
+            word = named[2] if named else ""
+            scopes.setdefault(section_of.get(word, -1), set()).add(row["经营范围"].rstrip("〓.").replace("\n", ""))
     classes: dict[tuple[str, int], list[tuple[str, str]]] = {}
     with (CODES / "gbt4754_industries.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -88,10 +90,12 @@ def vocabulary() -> Vocabulary:
             if section in sections:
                 classes.setdefault((r["edition"], sections.index(section)), []).append((r["code"], r["name"]))
     most, mores = first.most_common(700), following.most_common(900)
+    everything = sorted(set().union(*scopes.values()))
+    by_section = [sorted(scopes.get(number, ())) or everything for number in range(len(sections))]
     return Vocabulary(
         [c for c, _ in most], np.array([n for _, n in most], float), [c for c, _ in mores], np.array([n for _, n in mores], float),
         sections, [names[s] for s in sections], [w for w, _ in words + sole], np.array([s for _, s in words + sole]), len(words),
-        [sorted(s) or ["人民路"] for s in streets], sorted(scopes), classes, listed,
+        [sorted(s) or ["人民路"] for s in streets], [scope for of in by_section for scope in of], np.cumsum([0, *[len(of) for of in by_section]]), classes, listed,
     )  # fmt: skip
 
 
