@@ -15,12 +15,22 @@ from spark_jobs.writing import Writer
 PROFILE = "lake:\n  target: lake\n  outputs:\n    lake: {type: spark, method: session, host: localhost, schema: gold_tables, threads: 1}\n"
 
 
+# Months in which a changed subject is or was counted: all registration dates that any of its records states, or stated before it was withdrawn.
+_CHANGED_MONTHS = """
+    SELECT DISTINCT cast(trunc(registration_date, 'MM') AS date) AS registration_month FROM (
+        SELECT registration_date FROM silver_tables.subject_registration WHERE subject_id IN (SELECT subject_id FROM work.changed_subject)
+        UNION ALL SELECT registration_date FROM work.changed_subject)
+    WHERE registration_date IS NOT NULL"""
+
+
 def build(context: Context, writer: Writer, anew: bool) -> None:
     """Build gold in the writer's own Spark session, so that its stamp is on every commit. ``anew``: not from what is there.
 
     Raises:
         Problem: a model or a data test failed.
     """
+    if not anew:
+        writer.stage(writer.spark.sql(_CHANGED_MONTHS), "changed_month")
     result = invoke(context, writer.session_id, "build", "--exclude", "test_type:unit", *(["--full-refresh"] if anew else []))
     if not result.success:
         failed = [r.node.name for r in getattr(result.result, "results", []) if r.status not in ("success", "pass")]

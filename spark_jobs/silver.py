@@ -51,13 +51,13 @@ def build(
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
     keys = new.select(*KEY) if left is None else new.select(*KEY).union(left.select(*KEY))
-    touched = writer.stage(stored.join(keys.distinct(), list(KEY), "left_semi").select(*_SMALL, *_SAID), "touched")
+    touched = writer.hold(stored.join(keys.distinct(), list(KEY), "left_semi").select(*_SMALL, *_SAID), "touched")
     # Most records are the only one of their key: they are their own history, and need neither sorting nor joining.
-    shared = writer.stage(shared_keys(new, touched), "shared_key")
+    shared = writer.hold(shared_keys(new, touched), "shared_key")
     lone = lone_subjects(new.join(shared, list(KEY), "left_anti"))
     records = new.join(shared, list(KEY), "left_semi").select(*_SMALL).unionByName(touched.select(*_SMALL))
-    assigned = writer.stage(assign_subjects(records), "assigned")
-    placed = writer.stage(outcomes(assigned), "placed")
+    assigned = writer.hold(assign_subjects(records), "assigned")
+    placed = writer.hold(outcomes(assigned), "placed")
     moved = _write_facts(writer, facts, new, lone, touched, placed, left, run)
     _write_keys(writer, contracts, lone, assigned, left, run)
     mapping_use.record(writer, contracts, run, deliveries, new)
@@ -132,7 +132,7 @@ def _write_facts(
     fresh = lone.select(*names).unionByName(new.join(placed, where).select(*names))
     # Of a stored fact nothing changes but whose it is and what became of it.
     before = touched.select(*where, *[F.col(c).alias(f"old_{c}") for c in _SAID])
-    changes = writer.stage(placed.join(before, where).where(" OR ".join(f"{c} <> old_{c}" for c in _SAID)), "moved")
+    changes = writer.hold(placed.join(before, where).where(" OR ".join(f"{c} <> old_{c}" for c in _SAID)), "moved")
     moved = {r[0] for r in changes.select("delivery_id").distinct().collect()}
     changed = placed.join(touched, where, "left_anti").select("subject_id")
     changed = changed.union(changes.select("subject_id")).union(changes.select("old_subject_id")).distinct().union(lone.select("subject_id"))
@@ -141,7 +141,7 @@ def _write_facts(
     writer.stage(changed if left is None else changed.union(left.select("subject_id", "registration_date")), "changed_subject")
     if moved:
         writer.change(
-            f"""MERGE INTO {table} AS t USING work.moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
+            f"""MERGE INTO {table} AS t USING moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
             WHEN MATCHED THEN UPDATE SET t.subject_id = s.subject_id, t.fact_outcome = s.fact_outcome, t.is_conflict = s.is_conflict""",
             table,
             "outcomes",
@@ -177,7 +177,7 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFra
     )
     # Also keys whose last record has gone.
     gone = "" if left is None else " UNION ALL SELECT key_kind, key_value FROM work.taken_out"
-    touched = f"(SELECT key_kind, key_value FROM work.assigned{gone})"  # noqa: S608 - no outside text
+    touched = f"(SELECT key_kind, key_value FROM assigned{gone})"  # noqa: S608 - no outside text
     _take_out(writer, table, touched, "t.key_value = s.key_value AND t.key_kind = s.key_kind", run)
     _take_out(writer, table, touched, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value", run)
     _take_out(writer, review, touched, "t.key_value = s.key_value", run)

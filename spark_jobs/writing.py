@@ -53,6 +53,15 @@ class Writer:
             self.spark.conf.unset(_STATISTICS)
         return self.spark.table(table)
 
+    def hold(self, frame: DataFrame, name: str) -> DataFrame:
+        """Work rows out once and keep them with the server under a name of this session: for what only this program needs again.
+
+        Like a staged table it is the same each time that a MERGE looks; it costs no commit. What memory can't take goes to the server's disk.
+        """
+        held = frame.localCheckpoint()
+        held.createOrReplaceTempView(name)
+        return held
+
 
 @contextmanager
 def writing(context: Context, step: str, tables: Iterable[str]) -> Iterator[Writer]:

@@ -3,22 +3,21 @@
     (select distinct subject_id from {{ source('work', 'changed_subject') }})
 {%- endmacro %}
 
-{# Months in which a changed subject is or was counted: all registration dates that any of its records states, or stated before it was
-   withdrawn. #}
+{# Months in which a changed subject is or was counted (spark_jobs.dbt_runs.changed_months has staged them). #}
 {% macro changed_months() -%}
-    (
-        select distinct cast(trunc(registration_date, 'MM') as date) as registration_month
-        from {{ source('silver_tables', 'subject_registration') }}
-        where subject_id in {{ changed_subjects() }}
-        union
-        select cast(trunc(registration_date, 'MM') as date)
-        from {{ source('work', 'changed_subject') }}
-        where registration_date is not null
-    )
+    (select registration_month from {{ source('work', 'changed_month') }})
 {%- endmacro %}
 
-{# Take out the rows that the run builds anew. A MERGE, because Delta's DELETE takes no subquery. #}
-{% macro take_out(relation, touched, key) -%}
-    merge into {{ relation }} as stored using {{ touched }} as touched
-    on stored.{{ key }} = touched.{{ key }} when matched then delete
+{# Take out the rows that the run builds anew. Few keys are named in a DELETE, which passes over the files that hold none of them; many are
+   matched by a MERGE, because Delta's DELETE takes no subquery. #}
+{% macro take_out(relation, touched, key, kind, most=500) -%}
+    {%- set keys = run_query('select distinct ' ~ key ~ ' from ' ~ touched ~ ' as touched limit ' ~ (most + 1)).columns[0].values() if execute else [] -%}
+    {%- if keys | length > most -%}
+        merge into {{ relation }} as stored using {{ touched }} as touched
+        on stored.{{ key }} = touched.{{ key }} when matched then delete
+    {%- elif keys -%}
+        delete from {{ relation }} where {{ key }} in ({% for value in keys %}{{ kind }} '{{ value }}'{{ ', ' if not loop.last }}{% endfor %})
+    {%- else -%}
+        select 1
+    {%- endif -%}
 {%- endmacro %}

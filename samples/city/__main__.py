@@ -10,7 +10,6 @@ from pathlib import Path
 from samples.city.make import make
 from samples.city.parameters import parameters
 
-
 LARGE = 1_000_000
 
 

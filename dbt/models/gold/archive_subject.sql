@@ -3,7 +3,7 @@
 -- Only the subjects that a run has changed are built anew: their rows are taken out and put in again, so that an id that is no longer
 -- in use leaves too. Readers are on the released version meanwhile.
 {{ config(
-    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_subjects(), 'subject_id') }}{% endif %}"
+    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_subjects(), 'subject_id', '') }}{% endif %}"
 ) }}
 
 {% set latest = ['credit_code', 'registration_number', 'identifier_kind', 'identifier_check', 'subject_name', 'quality_marks'] %}

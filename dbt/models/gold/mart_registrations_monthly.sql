@@ -2,7 +2,7 @@
 --
 -- Only months in which a changed subject is or was counted are built anew: taken out, then put in again.
 {{ config(
-    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_months(), 'registration_month') }}{% endif %}"
+    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_months(), 'registration_month', 'date') }}{% endif %}"
 ) }}
 
 with subjects as (

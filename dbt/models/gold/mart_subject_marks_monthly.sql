@@ -1,6 +1,6 @@
 -- Market subjects with a quality mark, by month of registration, district of the address, category and mark.
 {{ config(
-    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_months(), 'registration_month') }}{% endif %}"
+    pre_hook="{% if is_incremental() %}{{ take_out(this, changed_months(), 'registration_month', 'date') }}{% endif %}"
 ) }}
 
 with marked as (
