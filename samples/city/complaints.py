@@ -108,6 +108,9 @@ def bursts(population: Population, market: Market) -> Bursts:
     per_day = np.where(
         alone, p.rate("complaints.single_burst") * g.uniform(0.7, 1.3, number), np.where(district < 0, usual, usual / len(DISTRICTS)) * (factor - 1)
     )
+    # In a small city so many bursts would be half of what is said: they shrink until they are a twentieth.
+    scale = min(1.0, 0.05 * p.subjects * p.rate("complaints.per_subject") * p.years / float((per_day * days).sum()))
+    per_day, factor = per_day * scale, 1 + (factor - 1) * scale
     district = np.where(alone, population.district_on(np.maximum(subject, 0), first), district)
     return Bursts(first, days, district, category, subject, np.where(alone, 0.0, factor), per_day)
 
