@@ -24,7 +24,7 @@ from samples.city.feeds import FEEDS, Rows
 from samples.city.parameters import Parameters, date_of
 from samples.city.population import BRANCH, NEVER, Population, populate
 from samples.city.population import KINDS as SUBJECT_KINDS
-from samples.city.registration import owners, registration, rings
+from samples.city.registration import owners, registration
 from samples.city.vocabulary import DISTRICTS
 
 SHARD = 50_000  # subjects whose records are made at once
@@ -116,8 +116,7 @@ def _rows(what: str, place: int, g: np.random.Generator, made: Made) -> Iterator
         filings, made.truth["squats"] = trademarks.squats(_city)
         yield from trademarks.rows_of(_city, trademarks.together(filings, trademarks.outsiders(_city)), g)
         made.truth["bursts"] = _burst_truth()
-        circles = rings(_city)
-        made.truth["rings"] = pa.table({name: circles[name] for name in ("ring", "company", "investor")})
+        made.truth["rings"] = pa.table({name: _city.rings[name] for name in ("ring", "company", "investor")})
 
 
 def _deliver(p: Parameters, rows: Rows, part: int, g: np.random.Generator, made: Made) -> None:

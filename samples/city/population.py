@@ -77,6 +77,7 @@ class Population:
     parent: Numbers
     was: Numbers
     living: int = 0  # at the start of the period
+    rings: dict[str, Numbers] = field(default_factory=dict)  # circles of holdings, see _rings
     factor: Numbers = field(default_factory=lambda: np.zeros(0))  # hidden state of the economy by month, also before and after the period
 
     def __len__(self) -> int:
@@ -236,6 +237,7 @@ def populate(p: Parameters) -> Population:
     _go_on(population, g)
     _turns(population, g)
     _stops(population, g)
+    population.rings = _rings(population)
     return population
 
 
@@ -474,3 +476,18 @@ def _stops(population: Population, g: np.random.Generator) -> None:
     first_year = population.born + (365 * g.random(size) ** 1.5).astype(int)
     stopped = np.where(early, np.minimum(stopped, first_year), stopped)
     population.stopped = np.where(stopped >= NEVER, NEVER, np.maximum(stopped, population.born)).astype(np.int32)
+
+
+def _rings(population: Population) -> dict[str, Numbers]:
+    """Circles of two to six companies of which each holds a part of the next: ring, company, investor, share, and the day from which, or one soon after."""
+    p, g = population.parameters, population.parameters.generator(21)
+    alive = np.flatnonzero((population.kind <= FOREIGN) & (population.born < p.start) & (population.died >= p.end))
+    number = max(3, round(len(alive) * p.rate("owners.rings")))
+    sizes = g.integers(2, 7, number)
+    members = g.choice(alive, int(sizes.sum()), replace=False)
+    ring = np.repeat(np.arange(number), sizes)
+    begins = np.cumsum(sizes) - sizes
+    following = np.arange(len(members)) + 1
+    following[begins + sizes - 1] = begins
+    since = p.start + 30 + g.integers(0, p.end - p.start - 60, len(members))
+    return {"ring": ring, "company": members[following], "investor": members, "share": g.integers(500, 6001, len(members)), "since": since}

@@ -108,7 +108,7 @@ def owners(population: Population, who: np.ndarray) -> dict[str, np.ndarray]:
     """Holdings, the same whenever they are asked for: company, investor (a place in the population, or -1 and a person), share in hundredths of
     a percent, from which day until which; ``nominee``, and the person ``behind`` one (-1: nobody); ``founding``.
 
-    Corporate founders lived on the day. In a ring (`rings`) a person gives up a part to a company that comes in later.
+    Corporate founders lived on the day. In a ring (`Population.rings`) a person gives up a part to a company that comes in later.
     """
     p, g = population.parameters, population.parameters.generator(20, int(who[0]) if len(who) else 0)
     companies = who[population.kind[who] <= FOREIGN]
@@ -145,25 +145,10 @@ def owners(population: Population, who: np.ndarray) -> dict[str, np.ndarray]:
     return _with_rings(population, held)
 
 
-def rings(population: Population) -> dict[str, np.ndarray]:
-    """Circles of two to six companies of which each holds a part of the next: ring, company, investor, share, and the day from which, or one soon after."""
-    p, g = population.parameters, population.parameters.generator(21)
-    alive = np.flatnonzero((population.kind <= FOREIGN) & (population.born < p.start) & (population.died >= p.end))
-    number = max(3, round(len(alive) * p.rate("owners.rings")))
-    sizes = g.integers(2, 7, number)
-    members = g.choice(alive, int(sizes.sum()), replace=False)
-    ring = np.repeat(np.arange(number), sizes)
-    begins = np.cumsum(sizes) - sizes
-    following = np.arange(len(members)) + 1
-    following[begins + sizes - 1] = begins
-    since = p.start + 30 + g.integers(0, p.end - p.start - 60, len(members))
-    return {"ring": ring, "company": members[following], "investor": members, "share": g.integers(500, 6001, len(members)), "since": since}
-
-
 def _with_rings(population: Population, held: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The holdings after the rings' parts have been given up, each by the largest of those who hold to the end."""
     p = population.parameters
-    made = rings(population)
+    made = population.rings
     mine = np.flatnonzero(np.isin(made["company"], held["company"]))
     extra: dict[str, list[object]] = {k: [] for k in held}
     for r in mine:
