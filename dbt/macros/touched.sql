@@ -3,7 +3,7 @@
     (select distinct subject_id from {{ source('work', 'changed_subject') }})
 {%- endmacro %}
 
-{# Months in which a changed subject is or was counted (spark_jobs.dbt_runs.changed_months has staged them). #}
+{# Months in which a changed subject is or was counted (staged by spark_jobs/dbt_runs.py). #}
 {% macro changed_months() -%}
     (select registration_month from {{ source('work', 'changed_month') }})
 {%- endmacro %}

@@ -10,23 +10,23 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import psycopg
 
 from infra import credentials, settings
 from infra.bench.cases import FEED, Case, Delivery
 from infra.bench.measure import Measured, measuring, named, tree
+from infra.bench.peers.common import COLUMNS
 from infra.services.base import Context
 from infra.services.postgres import connect
 from infra.services.trino import as_publisher
 from infra.settings import REPO
 
 INSTANCE, PORT_OFFSET = "bench", 6000
-# What is compared: the columns of the archive that say what a subject is, whoever has built it.
-COLUMNS = ("subject_id", "subject_name", "credit_code", "registration_date", "registered_capital", "district_code", "industry_section", "fact_count", "conflict_count")  # fmt: skip
+REBUILD = ("land", "refine", "archive", "marts")  # the stages of a peer that builds everything
 DRIVER_MEMORY = "3g"  # of the scripts, as large as the lake's Spark
 
 
@@ -46,7 +46,6 @@ class Contender:
     prepare: Callable[[int], None]
     work: Callable[[int], Measured]
     outcome: Callable[[int], Outcome | None] = lambda number: None
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def digest(rows: Iterable[tuple[object, ...]]) -> Outcome:
@@ -86,6 +85,16 @@ class Lake:
         settings.load.cache_clear()
         self.lake("up")
 
+    def loaded(self, case: Case) -> None:
+        """A fresh instance with the register in it, unless one is there."""
+        if not (self.state / "warehouse" / "gold_tables.db").exists():
+            self.fresh()
+            self.ingest(case.register)
+
+    def measuring(self) -> AbstractContextManager[Measured]:
+        """Measure all processes of the instance."""
+        return measuring(lambda: named(f"LAKE_INSTANCE={INSTANCE}"))
+
     @property
     def context(self) -> Context:
         found = settings.load(INSTANCE)
@@ -101,7 +110,7 @@ class Lake:
 
     def _timed(self, work: Callable[[], object]) -> Measured:
         before = self._newest_task()
-        with measuring(lambda: named(f"LAKE_INSTANCE={INSTANCE}")) as measured:
+        with self.measuring() as measured:
             work()
         measured.stages = self._tasks(before)
         measured.stages["between"] = measured.seconds - sum(measured.stages.values())
@@ -143,6 +152,10 @@ def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[
     """
     folder = case.folder / name
     listed = folder / "deliveries.json"
+    environment = {**os.environ, "BENCH_MEMORY": DRIVER_MEMORY}
+
+    def command(stage: str) -> list[str]:
+        return [sys.executable, "-P", "-m", f"infra.bench.peers.{name}", stage, str(folder), str(listed)]
 
     def prepare(number: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -152,9 +165,8 @@ def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[
     def work(number: int) -> Measured:
         whole = Measured()
         for stage in stages:
-            argv = [sys.executable, "-P", "-m", f"infra.bench.peers.{name}", stage, str(folder), str(listed)]
             with (folder / f"{stage}.log").open("w") as log:
-                process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env={**os.environ, "BENCH_MEMORY": DRIVER_MEMORY})
+                process = subprocess.Popen(command(stage), stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env=environment)
                 with measuring(functools.partial(tree, process.pid)) as measured:
                     process.wait()
             if process.returncode:
@@ -174,12 +186,8 @@ def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[
         if not compared:
             return None
         with (folder / "export.log").open("w") as log:
-            subprocess.run([sys.executable, "-P", "-m", f"infra.bench.peers.{name}", "export", str(folder), str(listed)], check=True, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env={**os.environ, "BENCH_MEMORY": DRIVER_MEMORY})  # fmt: skip
+            subprocess.run(command("export"), check=True, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env=environment)
         with (folder / "archive.csv").open(encoding="utf-8", newline="") as file:
             return digest(tuple(row) for row in csv.reader(file))
 
     return Contender(name, prepare, work, outcome)
-
-
-def folder_bytes(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

@@ -12,6 +12,7 @@ from catalog.contract import load_contracts
 from catalog.derive import header_bindings
 
 ARRIVED = "2026-01-01 00:00:00+00"
+# What is compared: the columns of the archive that say what a subject is, whoever has built it.
 COLUMNS = ("subject_id", "subject_name", "credit_code", "registration_date", "registered_capital", "district_code", "industry_section", "fact_count", "conflict_count")  # fmt: skip
 CODES = Path(__file__).resolve().parents[3] / "catalog" / "codes"
 

@@ -84,7 +84,7 @@ def refine(folder: Path, listed: Path) -> None:
     assigned.where("contested").selectExpr("subject_id", "'uscc_name' AS key_kind").distinct().write.format("delta").save(str(folder / "keys"))
 
 
-def _model(spark: SparkSession, name: str, tables: dict[str, str]) -> str:
+def _model(name: str, tables: dict[str, str]) -> str:
     """The SQL of a dbt model for a full build."""
     macros = "".join(p.read_text("utf-8") for p in sorted((REPO / "dbt" / "macros").glob("*.sql")))
     text = (REPO / "dbt" / "models" / "gold" / f"{name}.sql").read_text("utf-8")
@@ -98,9 +98,9 @@ def _model(spark: SparkSession, name: str, tables: dict[str, str]) -> str:
 
 
 def _tables(spark: SparkSession, folder: Path) -> dict[str, str]:
-    for name, path in (("facts", "facts"), ("keys", "keys"), ("archive", "archive")):
-        if (folder / path).exists():
-            spark.read.format("delta").load(str(folder / path)).createOrReplaceTempView(name)
+    for name in ("facts", "keys", "archive"):
+        if (folder / name).exists():
+            spark.read.format("delta").load(str(folder / name)).createOrReplaceTempView(name)
     industries = spark.read.csv(str(CODES / "gbt4754_industries.csv"), header=True)
     industries.selectExpr(
         "code AS industry_code", "name AS industry_title", "edition AS industry_edition", "level AS industry_level"
@@ -110,21 +110,19 @@ def _tables(spark: SparkSession, folder: Path) -> dict[str, str]:
 
 def archive(folder: Path, listed: Path) -> None:
     spark = _session(folder)
-    spark.sql(_model(spark, "archive_subject", _tables(spark, folder))).write.format("delta").save(str(folder / "archive"))
+    spark.sql(_model("archive_subject", _tables(spark, folder))).write.format("delta").save(str(folder / "archive"))
 
 
 def marts(folder: Path, listed: Path) -> None:
     spark = _session(folder)
-    tables = _tables(spark, folder)
-    for name in ("mart_registrations_monthly", "mart_subject_marks_monthly"):
-        spark.sql(_model(spark, name, tables | {"ref_quality_rule": "rules"}) if name == "mart_registrations_monthly" else _marks()).write.format(
-            "delta"
-        ).save(str(folder / name))
+    monthly = _model("mart_registrations_monthly", _tables(spark, folder))
+    for name, sql in (("mart_registrations_monthly", monthly), ("mart_subject_marks_monthly", _MARKS)):
+        spark.sql(sql).write.format("delta").save(str(folder / name))
 
 
-def _marks() -> str:
-    return """SELECT cast(trunc(registration_date, 'MM') AS date) AS registration_month, district_name, mark, count(*) AS subjects, max(as_of) AS as_of
-        FROM archive LATERAL VIEW explode(quality_marks) AS mark GROUP BY 1, 2, 3"""
+# Without the names of the rules, which lie in a table of the lake.
+_MARKS = """SELECT cast(trunc(registration_date, 'MM') AS date) AS registration_month, district_name, mark, count(*) AS subjects, max(as_of) AS as_of
+    FROM archive LATERAL VIEW explode(quality_marks) AS mark GROUP BY 1, 2, 3"""
 
 
 def show(folder: Path, listed: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.bench.cases import Case
-from infra.bench.contenders import Contender, Lake, program
+from infra.bench.contenders import REBUILD, Contender, Lake, program
 
 SAYS = "first load of the register"
 ROUNDS = 1
@@ -13,6 +13,6 @@ def contenders(case: Case) -> list[Contender]:
     lake = Lake()
     return [
         Contender("lake", lambda number: lake.fresh(), lambda number: lake.ingest(case.register), lambda number: lake.outcome()),
-        program(case, "spark_scripts", ("land", "refine", "archive", "marts"), lambda number: case.register),
-        program(case, "duck", ("land", "refine", "archive", "marts"), lambda number: case.register),
+        program(case, "spark_scripts", REBUILD, lambda number: case.register),
+        program(case, "duck", REBUILD, lambda number: case.register),
     ]

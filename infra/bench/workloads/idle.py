@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from infra.bench.cases import Case
-from infra.bench.contenders import INSTANCE, Contender, Lake
-from infra.bench.measure import Measured, measuring, named
+from infra.bench.contenders import Contender, Lake
+from infra.bench.measure import Measured
 
 SAYS = "an idle run, and `up`"
 ROUNDS = 2
@@ -13,17 +13,12 @@ ROUNDS = 2
 def contenders(case: Case) -> list[Contender]:
     lake = Lake()
 
-    def prepare(number: int) -> None:
-        if not (lake.state / "warehouse" / "gold_tables.db").exists():
-            lake.fresh()
-            lake.ingest(case.register)
-
     def up(number: int) -> Measured:
-        with measuring(lambda: named(f"LAKE_INSTANCE={INSTANCE}")) as measured:
+        with lake.measuring() as measured:
             lake.lake("up")
         return measured
 
     return [
-        Contender("idle run", prepare, lambda number: lake.run()),
+        Contender("idle run", lambda number: lake.loaded(case), lambda number: lake.run()),
         Contender("up", lambda number: (lake.lake("down"), None)[1], up),
     ]

@@ -6,8 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from infra.bench.cases import Case
-from infra.bench.contenders import INSTANCE, Contender, Lake
-from infra.bench.measure import Measured, measuring, named
+from infra.bench.contenders import Contender, Lake
+from infra.bench.measure import Measured
 from infra.services.trino import as_publisher
 
 SAYS = "queries on published views"
@@ -24,11 +24,6 @@ QUERIES = (
 def contenders(case: Case) -> list[Contender]:
     lake = Lake()
 
-    def prepare(number: int) -> None:
-        if not (lake.state / "warehouse" / "gold_tables.db").exists():
-            lake.fresh()
-            lake.ingest(case.register)
-
     def ask(clients: int) -> Measured:
         def client(_: int) -> list[float]:
             cursor, took = as_publisher(lake.context).cursor(), []
@@ -39,12 +34,12 @@ def contenders(case: Case) -> list[Contender]:
                 took.append(time.monotonic() - begin)
             return took
 
-        with measuring(lambda: named(f"LAKE_INSTANCE={INSTANCE}")) as measured, ThreadPoolExecutor(clients) as pool:
+        with lake.measuring() as measured, ThreadPoolExecutor(clients) as pool:
             times = list(pool.map(client, range(clients)))
         measured.stages = {f"query {i + 1}": max(t[i] for t in times) for i in range(len(QUERIES))}
         return measured
 
     return [
-        Contender("1 client", prepare, lambda number: ask(1)),
-        Contender("10 clients", prepare, lambda number: ask(10)),
+        Contender("1 client", lambda number: lake.loaded(case), lambda number: ask(1)),
+        Contender("10 clients", lambda number: lake.loaded(case), lambda number: ask(10)),
     ]
