@@ -57,6 +57,7 @@ RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
         ("delivery_id", True, 1),
         ("row_number", True, 2),
         ("value_kind", True, 0),
+        ("write_number", True, 0),
     ),
     Kind.DERIVED: (),
     Kind.QUARANTINE: (),

@@ -3,6 +3,7 @@
 Pure functions of contracts made by catalog.contract; nothing here reads a file or talks to an engine.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ STEWARD = "steward"
 VIEW_SCHEMAS = ("silver", "gold", "ops")
 
 MASK_TEXT = "***"
+WRITE_NUMBER = "write_number"  # of the run that last wrote or changed a row
 TRINO_TYPES = {"STRING": "varchar", "INT": "integer", "TIMESTAMP": "timestamp(3) with time zone", "ARRAY<STRING>": "array(varchar)"}
 
 
@@ -101,6 +103,19 @@ def all_tables(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
     return dict(sorted({**contracts, **{q.id: q for q in quarantines}}.items()))
 
 
+def tracked(contract: Contract) -> bool:
+    """Whether each row of the table says which run wrote it: what a run has changed is then found without a look at the rest."""
+    return any(c.name == WRITE_NUMBER for c in contract.columns)
+
+
+def statistics_columns(contract: Contract) -> tuple[str, ...]:
+    """Of which columns of a tracked table the files have a least and a largest value: keys, dates, numbers.
+
+    By default the first 32 columns have, most of them texts in no order, of which nobody looks for a range.
+    """
+    return tuple(c.name for c in contract.columns if c.name in contract.keys or c.type in ("DATE", "TIMESTAMP", "INT", "BIGINT"))
+
+
 def checksum_sql(contract: Contract, engine: str) -> str:
     """An aggregate over all stored columns whose value is the same text in Spark and in Trino, whatever the order of rows.
 
@@ -108,7 +123,34 @@ def checksum_sql(contract: Contract, engine: str) -> str:
     It finds what an engine misreads or a disk loses, not what somebody forges; a cryptographic digest of each row took twice the time.
     ``engine`` is ``spark`` or ``trino``.
     """
-    texts = [f"coalesce({_canonical(c, engine)}, '\u2400')" for c in physical_columns(contract)]
+    return _checksum(physical_columns(contract), engine)
+
+
+def contents_sql(contract: Contract, engine: str, source: str, since: int | None) -> str:
+    """A query of the number of rows and the checksum of ``source``, a version of the contract's table: one row, two columns.
+
+    With ``since``, of a tracked table: a sum over key and write number of every row, which says what rows there are, and a sum over all
+    columns of those written by run ``since`` or later: ``rows-crc32:<sum>;<since>:<sum>``. What was written before was compared then.
+    """
+    if since is None:
+        return f"SELECT count(*), {checksum_sql(contract, engine)} FROM {source}"  # noqa: S608 - names come from contracts
+    if not tracked(contract):
+        raise ValueError(f"{contract.id} does not say which run wrote a row")
+    identity = _checksum([c for c in contract.columns if c.name in (*contract.keys, WRITE_NUMBER)], engine)
+    return (
+        f"SELECT a.n, concat('rows-', a.s, ';{since:d}:', b.s) FROM (SELECT count(*) AS n, {identity} AS s FROM {source}) AS a"  # noqa: S608
+        f" CROSS JOIN (SELECT {checksum_sql(contract, engine)} AS s FROM {source} WHERE {WRITE_NUMBER} >= {since:d}) AS b"
+    )
+
+
+def checksum_since(checksum: str | None) -> int | None:
+    """The ``since`` of a checksum that `contents_sql` made with it; None for any other."""
+    found = re.fullmatch(r"rows-crc32:\d+;(\d+):crc32:\d+", checksum or "")
+    return int(found[1]) if found else None
+
+
+def _checksum(columns: Iterable[Column], engine: str) -> str:
+    texts = [f"coalesce({_canonical(c, engine)}, '\u2400')" for c in columns]
     row = f"concat_ws('\u241f', {', '.join(texts)})"
     octets, text = (f"CAST({row} AS BINARY)", "STRING") if engine == "spark" else (f"to_utf8({row})", "varchar")
     return f"concat('crc32:', coalesce(CAST(sum(crc32({octets})) AS {text}), '0'))"

@@ -7,8 +7,9 @@ Results are counts; no value of a row gets into a result or into the Data Docs.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from catalog.contract import Contract
-from catalog.derive import quarantine_of, table_name
+from catalog.derive import WRITE_NUMBER, checksum_since, quarantine_of, table_name
 from expectations import suites
 from infra.ledger import TableVersion
 from infra.services.base import Context
@@ -31,6 +32,13 @@ COUNTS = {"result_format": "BASIC", "partial_unexpected_count": 0}
 FEED, FACTS, KEYS, ARCHIVE = "bronze.registration_subjects", "silver.subject_registration", "silver.subject_key", "gold.archive_subject"
 USES, STATUS, UNMAPPED = "silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"
 MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"
+# So many new rows are kept with the server while they are judged; more are read again for each question.
+HELD_ROWS = 200_000
+# A table that loses more than this share of its rows against the current release is not published.
+LARGEST_LOSS = 0.10
+# Nor facts of which so much less can be placed than before: a changed form of addresses, say.
+LARGEST_DROP = 0.10
+FEWEST_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,32 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Question:
-    """Rows of a candidate (or a view of them) and what is expected of them."""
+    """Rows, and what is expected of them; each expectation with the candidate that it is about."""
 
     name: str
-    about: TableVersion
     rows: DataFrame
-    expectations: list[Any]
+    expected: list[tuple[TableVersion, Any]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that is counted, and lies between ``least`` and ``most`` (None: no bound) if all is well.
+
+    ``counted``: rows, of which the number is how many there are; or one row with the column ``figure`` alone, empty where it is 0.
+    """
+
+    rule: str
+    about: TableVersion
+    counted: DataFrame
+    least: float | None
+    most: float | None
+    description: str
+    dimension: str = "一致性"
+
+    @property
+    def row(self) -> DataFrame:
+        number = "coalesce(figure, 0)" if self.counted.columns == ["figure"] else "count(*)"
+        return self.counted.selectExpr(f"'{self.rule}' AS rule", f"CAST({number} AS DOUBLE) AS figure")
 
 
 def judge_silver(
@@ -64,114 +92,212 @@ def judge_silver(
     parent: Mapping[str, TableVersion],
     baseline: Mapping[str, TableVersion],
     landed: int,
+    taken: Collection[str],
 ) -> list[Verdict]:
     """Judge the candidates of silver.
 
-    ``parent``: the release that they were built on; a table that is unchanged since was judged then. ``baseline``: what volume and
-    distribution are compared with, also after everything was built anew by other rules. ``landed``: rows that were counted at landing in
-    all deliveries that the candidates contain.
+    ``parent``: the release that they were built on. A table that is unchanged since was judged then, and so were the rows of a tracked table
+    that this run did not write; where rows belong together (keys, histories), those that belong to new ones are judged with them.
+    ``baseline``: what volume and distribution are compared with, also after everything was built anew by other rules. ``landed``: rows that
+    were counted at landing in all deliveries that the candidates contain. ``taken``: the deliveries that the run has put in.
     """
     at = {c.table_name: c for c in candidates}
     rows = {name: _at(spark, c) for name, c in at.items()}
     facts, keys, quarantine = (table_name(c) for c in (contracts[FACTS], contracts[KEYS], quarantine_of(contracts[FEED])))
     uses, status, unmapped = (table_name(contracts[i]) for i in (USES, STATUS, UNMAPPED))
-    applied = rows[facts].where("fact_outcome = 'applied'")
-    told = rows[facts].agg(F.sum(F.size("corrections")), F.expr("count_if(array_contains(quality_marks, 'enterprise_type_known'))")).collect()[0]
-    corrected, unknown_types = (n or 0 for n in told)
-    # What a table is by itself was judged when its version was new.
-    new = {name for name, c in at.items() if name not in parent or parent[name].version != c.version}
-    questions = [Question(c.id, at[table_name(c)], rows[table_name(c)], suites.from_contract(c)) for c in contracts.values() if table_name(c) in new]
-    aside = rows[quarantine].count()
-    areas = rows[table_name(contracts["silver.ref_area"])].where("end_year IS NULL")
-    sections = rows[table_name(contracts["silver.ref_industry"])].where("industry_level = 'section'")
-    questions += [
-        Question(
-            "conservation", at[facts], rows[facts], suites.row_count("facts_conserved", landed - aside, f"事实与隔离之和应等于落地的 {landed} 条记录")
-        ),
-        Question(
-            "history", at[facts], applied, suites.unique(["subject_id", "effective_from"], "fact_single_state", "同一主体同一业务日期只能有一个状态")
-        ),
-        Question(
-            "subjects",
+    area, industry = (table_name(contracts[i]) for i in ("silver.ref_area", "silver.ref_industry"))
+    new = {name: _new(rows[name], at[name]) for name in at}
+    questions = _of_contracts(contracts, at, rows, new, parent)
+    mine = F.col("delivery_id").isin(sorted(taken))
+    told = new[facts].where(mine).agg(F.sum(F.size("corrections")), F.expr("count_if(array_contains(quality_marks, 'enterprise_type_known'))"))
+    corrected, unknown_types = (n or 0 for n in told.collect()[0])
+    applied, anchors = rows[facts].where("fact_outcome = 'applied'"), rows[keys].where("is_anchor")
+    figures = [
+        Figure(
+            "facts_conserved",
             at[facts],
-            _missing(rows[facts], rows[keys], ["subject_id"]),
-            suites.row_count("subject_has_key", 0, "事实的主体都应在主体标识对照中"),
+            rows[facts].select("row_number").unionAll(rows[quarantine].select("row_number")),
+            landed,
+            landed,
+            f"事实与隔离之和应等于落地的 {landed} 条记录",
         ),
-        Question(
-            "districts",
+        Figure(
+            "fact_single_state",
             at[facts],
-            _missing(rows[facts].where("district_code IS NOT NULL"), areas.selectExpr("area_code AS district_code"), ["district_code"]),
-            suites.row_count("district_in_reference", 0, "所在区代码都应是现行行政区划代码"),
+            _several(_beside(applied, new[facts], rows[facts], "subject_id"), "subject_id", "effective_from"),
+            0,
+            0,
+            "同一主体同一业务日期只能有一个状态",
         ),
-        Question(
-            "industries",
+        Figure(
+            "subject_has_key",
             at[facts],
-            _missing(
-                rows[facts].where("industry_section IS NOT NULL"), sections.selectExpr("industry_code AS industry_section"), ["industry_section"]
-            ),
-            suites.row_count("industry_in_reference", 0, "行业门类代码都应在行业分类中"),
+            _missing(new[facts], rows[keys].select("subject_id")),
+            0,
+            0,
+            "事实的主体都应在主体标识对照中",
         ),
-        Question(
-            "key owners",
+        Figure(
+            "district_in_reference",
+            at[facts],
+            _missing(new[facts], rows[area].where("end_year IS NULL").selectExpr("area_code AS district_code")),
+            0,
+            0,
+            "所在区代码都应是现行行政区划代码",
+        ),
+        Figure(
+            "industry_in_reference",
+            at[facts],
+            _missing(new[facts], rows[industry].where("industry_level = 'section'").selectExpr("industry_code AS industry_section")),
+            0,
+            0,
+            "行业门类代码都应在行业分类中",
+        ),
+        Figure(
+            "subject_single_anchor",
             at[keys],
-            rows[keys].where("is_anchor").groupBy("subject_id").count().where("count > 1"),
-            suites.row_count("subject_single_anchor", 0, "一个主体只能有一个主键"),
+            _several(_beside(anchors, new[keys], rows[keys], "subject_id"), "subject_id"),
+            0,
+            0,
+            "一个主体只能有一个主键",
         ),
-        Question(
-            "corrections",
+        Figure(
+            "applied_rows_conserved",
             at[uses],
-            rows[uses].where("mapping_kind = 'correction' AND applied_rows > 0"),
-            suites.conservation("applied_rows", corrected, "更正的使用次数应等于事实上记载的更正数"),
+            rows[uses].where(mine & (F.col("mapping_kind") == "correction")).agg(F.sum("applied_rows").alias("figure")),
+            corrected,
+            corrected,
+            f"更正的使用次数应等于事实上记载的更正数（{corrected}），不多不少",
         ),
-        Question(
-            "mappings",
-            at[uses],
-            _missing(rows[uses], rows[status], ["mapping_id"]),
-            suites.row_count("mapping_has_status", 0, "用到的更正和对照都应在使用情况清单中"),
-        ),
-        Question(
-            "unknown types",
+        Figure("mapping_has_status", at[uses], _missing(rows[uses], rows[status].select("mapping_id")), 0, 0, "用到的更正和对照都应在使用情况清单中"),
+        Figure(
+            "unmapped_rows_conserved",
             at[unmapped],
-            rows[unmapped].where("source_column = 'enterprise_type'"),
-            suites.conservation("unmapped_rows", unknown_types, "清单中未识别的企业类型应等于带有该质量标记的事实数"),
+            rows[unmapped].where(mine & (F.col("source_column") == "enterprise_type")).agg(F.sum("unmapped_rows").alias("figure")),
+            unknown_types,
+            unknown_types,
+            f"清单中未识别的企业类型应等于带有该质量标记的事实数（{unknown_types}），不多不少",
         ),
+        *_share_kept(spark, at[facts], rows[facts], baseline.get(facts)),
     ]
-    if facts in baseline:
-        before = _at(spark, baseline[facts])
-        questions.append(Question("against the release", at[facts], rows[facts], suites.share_kept("district_code", before, "能判定所在区的比例")))
-    return _ask(context, "silver", questions)
+    return _ask(context, "silver", [*questions, _figures(spark, figures)])
 
 
 def judge_gold(
-    context: Context, spark: SparkSession, contracts: Mapping[str, Contract], candidates: Iterable[TableVersion], baseline: Mapping[str, TableVersion]
+    context: Context,
+    spark: SparkSession,
+    contracts: Mapping[str, Contract],
+    candidates: Iterable[TableVersion],
+    parent: Mapping[str, TableVersion],
+    baseline: Mapping[str, TableVersion],
 ) -> list[Verdict]:
-    """Judge the candidates of gold against the silver that they were built from and against ``baseline``, the release that readers see."""
+    """Judge the candidates of gold against the silver that they were built from, and against ``parent`` and ``baseline`` as in `judge_silver`."""
     at = {c.table_name: c for c in candidates}
-    gold = {c.id: table_name(c) for c in contracts.values() if c.layer == "gold"}
-    rows = {name: _at(spark, at[name]) for name in [*gold.values(), table_name(contracts[FACTS])]}
-    archive = rows[gold[ARCHIVE]]
-    subjects = rows[table_name(contracts[FACTS])].where("fact_outcome = 'applied'").agg(F.countDistinct("subject_id")).collect()[0][0]
-    marks = archive.agg(F.sum(F.size("quality_marks"))).collect()[0][0] or 0
-    questions = [Question(i, at[name], rows[name], suites.from_contract(contracts[i])) for i, name in gold.items()]
-    questions += [
-        Question(
-            "archives", at[gold[ARCHIVE]], archive, suites.row_count("archive_conserved", subjects, f"主体档案应与标准层的 {subjects} 个主体一一对应")
+    facts, keys = table_name(contracts[FACTS]), table_name(contracts[KEYS])
+    gold = {i: c for i, c in contracts.items() if c.layer == "gold"}
+    rows = {name: _at(spark, at[name]) for name in [*map(table_name, gold.values()), facts, keys]}
+    new = {name: _new(rows[name], at[name]) for name in map(table_name, gold.values())}
+    archive, monthly, marked = (table_name(contracts[i]) for i in (ARCHIVE, MONTHLY, MARKS))
+    subjects = rows[facts].where("fact_outcome = 'applied'").agg(F.countDistinct("subject_id")).collect()[0][0]
+    marks = rows[archive].agg(F.sum(F.size("quality_marks"))).collect()[0][0] or 0
+    total = F.sum("subjects").alias("figure")
+    figures = [
+        Figure(
+            "archive_conserved",
+            at[archive],
+            rows[archive].select("subject_id"),
+            subjects,
+            subjects,
+            f"主体档案应与标准层的 {subjects} 个主体一一对应",
         ),
-        Question("totals", at[gold[MONTHLY]], rows[gold[MONTHLY]], suites.conservation("subjects", subjects, "登记情况各格合计应等于主体数")),
-        Question("marks", at[gold[MARKS]], rows[gold[MARKS]], suites.conservation("subjects", marks, "各质量标记的户数之和应等于档案中的标记总数")),
+        Figure(
+            "anchors_conserved", at[keys], rows[keys].where("is_anchor").select("subject_id"), subjects, subjects, f"{subjects} 个主体各应有一个主键"
+        ),
+        Figure(
+            "subjects_conserved", at[monthly], rows[monthly].agg(total), subjects, subjects, f"登记情况各格合计应等于主体数（{subjects}），不多不少"
+        ),
+        Figure(
+            "marks_conserved", at[marked], rows[marked].agg(total), marks, marks, f"各质量标记的户数之和应等于档案中的标记总数（{marks}），不多不少"
+        ),
     ]
-    if gold[ARCHIVE] in baseline:
-        expected = suites.not_lost(baseline[gold[ARCHIVE]].row_count)
-        questions.append(Question("against the release", at[gold[ARCHIVE]], archive, expected))
-    return _ask(context, "gold", questions)
+    if before := baseline.get(archive):
+        description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
+        least = round(before.row_count * (1 - LARGEST_LOSS))
+        figures.append(Figure("rows_not_lost", at[archive], rows[archive].select("subject_id"), least, None, description, "准确性"))
+    return _ask(context, "gold", [*_of_contracts(gold, at, rows, new, parent), _figures(spark, figures)])
 
 
 def _at(spark: SparkSession, table: TableVersion) -> DataFrame:
     return spark.sql(f"SELECT * FROM {table.table_name} VERSION AS OF {int(table.version)}")  # noqa: S608 - names come from contracts
 
 
-def _missing(rows: DataFrame, known: DataFrame, columns: list[str]) -> DataFrame:
-    return rows.join(known, columns, "left_anti")
+def _new(rows: DataFrame, candidate: TableVersion) -> DataFrame:
+    """The rows of a tracked table that its run has written; of any other, and where all was written, ``rows`` itself."""
+    since = checksum_since(candidate.checksum)
+    if not since:
+        return rows
+    new = rows.where(F.col(WRITE_NUMBER) >= since)
+    return new.localCheckpoint() if new.count() <= HELD_ROWS else new
+
+
+def _of_contracts(
+    contracts: Mapping[str, Contract],
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    new: Mapping[str, DataFrame],
+    parent: Mapping[str, TableVersion],
+) -> list[Question]:
+    """What the contracts of the candidates that are not as in ``parent`` expect of their new rows, and of those with the same keys."""
+    questions = []
+    for contract in contracts.values():
+        name = table_name(contract)
+        if name not in at or name not in new or (name in parent and parent[name].version == at[name].version):
+            continue
+        expected = suites.from_contract(contract)
+        if new[name] is rows[name]:
+            questions.append(Question(contract.id, rows[name], [(at[name], e) for _, e in expected]))
+            continue
+        of_rows = [(at[name], e) for rule, e in expected if rule.metric not in ("rowCount", "duplicateValues")]
+        questions.append(Question(contract.id, new[name], of_rows))
+        for rule, expectation in expected:
+            if rule.metric == "rowCount":
+                questions.append(Question(rule.id, rows[name].select(WRITE_NUMBER), [(at[name], expectation)]))
+            elif rule.metric == "duplicateValues":
+                same = _beside(rows[name].select(*rule.columns), new[name], rows[name], *rule.columns)
+                questions.append(Question(rule.id, same, [(at[name], expectation)]))
+    return questions
+
+
+def _figures(spark: SparkSession, figures: list[Figure]) -> Question:
+    """Count all of them in one statement, and put the numbers into one row."""
+    counted: dict[str, float] = dict(functools.reduce(DataFrame.unionAll, [f.row for f in figures]).collect())
+    row = spark.createDataFrame([tuple(counted[f.rule] for f in figures)], ", ".join(f"{f.rule} DOUBLE" for f in figures))
+    return Question("figures", row, [(f.about, suites.figure(f.rule, f.least, f.most, f.description, f.dimension)) for f in figures])
+
+
+def _share_kept(spark: SparkSession, facts: TableVersion, rows: DataFrame, before: TableVersion | None) -> list[Figure]:
+    """The share of facts with a district did not fall by more than LARGEST_DROP against the release; of too few rows it says nothing."""
+    if before is None or before.row_count < FEWEST_ROWS or "district_code" not in (then := _at(spark, before)).columns:
+        return []  # the last: older than the column
+    share = F.expr("count(district_code) / count(*)").alias("figure")
+    kept = then.agg(share).collect()[0][0]
+    description = f"与当前发布相比，能判定所在区的比例不应下降 {LARGEST_DROP:.0%} 以上（当前 {kept:.1%}）"
+    return [Figure("district_code_share_kept", facts, rows.agg(share), max(0.0, kept - LARGEST_DROP), None, description, "准确性")]
+
+
+def _missing(rows: DataFrame, known: DataFrame) -> DataFrame:
+    """The values of a column of ``rows`` that are not in the only column of ``known``, each once."""
+    (column,) = known.columns
+    return rows.where(F.col(column).isNotNull()).select(column).distinct().join(known, column, "left_anti")
+
+
+def _several(rows: DataFrame, *columns: str) -> DataFrame:
+    return rows.groupBy(*columns).count().where("count > 1")
+
+
+def _beside(rows: DataFrame, new: DataFrame, every: DataFrame, *columns: str) -> DataFrame:
+    """Those of ``rows`` that agree with a new one in ``columns``: all, where every row is new."""
+    return rows if new is every else rows.join(new.select(*columns).distinct(), [*columns], "left_semi")
 
 
 def _ask(context: Context, layer: str, questions: Iterable[Question]) -> list[Verdict]:
@@ -186,25 +312,29 @@ def _ask(context: Context, layer: str, questions: Iterable[Question]) -> list[Ve
     source = data.data_sources.add_spark("lake", persist=False)
     verdicts: list[Verdict] = []
     for question in questions:
-        if not question.expectations:
+        if not question.expected:
             continue
-        suite = data.suites.add(gx.ExpectationSuite(name=question.name, expectations=question.expectations))
+        about = {str(e.meta["rule"]): candidate for candidate, e in question.expected}
+        suite = data.suites.add(gx.ExpectationSuite(name=question.name, expectations=[e for _, e in question.expected]))
         batch = source.add_dataframe_asset(question.name).add_batch_definition_whole_dataframe("candidate")
         definition = data.validation_definitions.add(gx.ValidationDefinition(name=question.name, data=batch, suite=suite))
         result = definition.run(batch_parameters={"dataframe": question.rows}, result_format=QUICK)
         if not result.success:
             result = definition.run(batch_parameters={"dataframe": question.rows}, result_format=COUNTS)
-        if len(result.results) != len(question.expectations):
-            raise RuntimeError(f"{question.name}: {len(question.expectations)} expectations, {len(result.results)} results")
-        verdicts += [_verdict(question.about, r) for r in result.results]
+        if len(result.results) != len(question.expected):
+            raise RuntimeError(f"{question.name}: {len(question.expected)} expectations, {len(result.results)} results")
+        verdicts += [_verdict(about, r) for r in result.results]
     data.build_data_docs()
     return verdicts
 
 
-def _verdict(candidate: TableVersion, result: Any) -> Verdict:
+def _verdict(about: Mapping[str, TableVersion], result: Any) -> Verdict:
     meta = result.expectation_config.meta
+    candidate = about[meta["rule"]]
     details = result.result or {}
     observed = details.get("observed_value", details.get("unexpected_count", ""))
+    if isinstance(observed, float) and observed.is_integer():
+        observed = int(observed)
     raised = _raised(result.exception_info or {})
     if raised:
         observed = f"这条规则没能执行：{raised}"

@@ -66,6 +66,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a commit says of itself: Delta's name of the operation, and the text that its writer put in (None: none)."""
+
+    version: int
+    operation: str
+    text: str | None
+
+
+@dataclass(frozen=True)
 class _Checkpoint:
     """A complete checkpoint as the folder's listing shows it; it may still turn out to be unreadable."""
 
@@ -187,6 +196,21 @@ class DeltaLog:
                     yield kind, _data_file(action)
             except (ValueError, AttributeError, KeyError, TypeError) as error:
                 raise _Unreadable(file, f"is torn: line {number} is no action") from error
+
+    def notes(self, after: int) -> Iterator[Note]:
+        """Who committed the versions after ``after``, the oldest first.
+
+        Raises:
+            LogDamaged: the commit of such a version is missing or can't be read.
+        """
+        for version in range(after + 1, self.newest + 1):
+            file = f"_delta_log/{version:020}.json"
+            try:
+                actions = [json.loads(line) for line in (self.folder / file).read_text(encoding="utf-8").splitlines()]
+                info = next(a["commitInfo"] for a in actions if "commitInfo" in a)
+                yield Note(version, info["operation"], info.get("userMetadata"))
+            except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
+                raise LogDamaged(self.folder, version, file, "does not say who committed it") from error
 
     def _read_checkpoint(self, checkpoint: _Checkpoint) -> tuple[dict[str, DataFile], list[str]]:
         live: dict[str, DataFile] = {}

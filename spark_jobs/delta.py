@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from catalog.contract import Contract
-from catalog.derive import checksum_sql, create_table_sql, physical_columns, table_name, table_schema
+from catalog.derive import contents_sql, create_table_sql, physical_columns, statistics_columns, table_name, table_schema, tracked
+from infra import settings, store
+from infra.delta_log import DataFile, DeltaLog, LogDamaged
 from infra.durable import sync
 from infra.ledger import TableVersion
 from infra.problems import Problem
@@ -34,7 +33,8 @@ def ensure_table(spark: SparkSession, contract: Contract) -> str:
 def make_anew(spark: SparkSession, contract: Contract) -> None:
     """Empty the contract's table and give it the contract's shape, as a new version: older ones stay readable."""
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {table_schema(contract)}")
-    spark.sql(create_table_sql(contract, {}).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1))
+    properties = {"delta.dataSkippingStatsColumns": ",".join(statistics_columns(contract))} if tracked(contract) else {}
+    spark.sql(create_table_sql(contract, properties).replace("CREATE TABLE IF NOT EXISTS", "CREATE OR REPLACE TABLE", 1))
 
 
 def stamp(spark: SparkSession, text: str) -> None:
@@ -65,20 +65,42 @@ def fence(spark: SparkSession, table: str, epoch: int) -> None:
         write(spark.table(table).limit(0), table, epoch, "append")
 
 
-def newest_version(spark: SparkSession, table: str) -> int:
-    return int(spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["version"])
+def log_of(table: str) -> DeltaLog:
+    """A table's log as it lies on disk: versions and their writers are listed there, and asking Spark for them costs a job each.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+    """
+    return DeltaLog(store.folder_of(settings.load(), table))
 
 
-def newest_note(spark: SparkSession, table: str) -> str | None:
-    """What the newest commit of a table carries: the stamp of a session, or what its writer has noted."""
-    return spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").collect()[0]["userMetadata"]
+def newest_version(table: str) -> int:
+    """The newest version of a table; -1 where there is none."""
+    try:
+        return log_of(table).newest
+    except FileNotFoundError:
+        return -1
 
 
-def candidate(spark: SparkSession, contract: Contract, version: int) -> TableVersion:
-    """A version of a table with its row count and checksum."""
+def files(table: str) -> tuple[DataFile, ...]:
+    """The data files of a table's newest version."""
+    log = log_of(table)
+    return log.snapshot(log.newest).files
+
+
+def newest_note(table: str) -> str | None:
+    """What the newest commit of a table carries: the stamp of a session, or what its writer has noted; None also if it can't be read."""
+    log = log_of(table)
+    try:
+        return next(log.notes(log.newest - 1)).text
+    except LogDamaged:
+        return None
+
+
+def candidate(spark: SparkSession, contract: Contract, version: int, since: int) -> TableVersion:
+    """A version of a table with its row count and checksum; of a tracked one, what run ``since`` and later ones wrote is added up in full."""
     table = table_name(contract)
-    sql = f"SELECT count(*), {checksum_sql(contract, 'spark')} FROM {table} VERSION AS OF {version}"  # noqa: S608 - names come from contracts
-    rows, checksum = spark.sql(sql).collect()[0]
+    rows, checksum = spark.sql(contents_sql(contract, "spark", f"{table} VERSION AS OF {version}", since if tracked(contract) else None)).collect()[0]
     return TableVersion(table, version, int(rows), str(checksum))
 
 
@@ -90,29 +112,27 @@ def check_strangers(spark: SparkSession, table: str, after: int, stamp: str) -> 
     Raises:
         Problem: somebody else has written, or the table could be read wrongly by Trino (docs/decisions/0011).
     """
-    history = spark.sql(f"DESCRIBE HISTORY {table}").where(F.col("version") > after).select("version", "operation", "userMetadata").collect()
-    strange = [f"version {r.version} ({r.operation})" for r in history if r.userMetadata != stamp]
+    try:
+        strange = [f"version {n.version} ({n.operation})" for n in log_of(table).notes(after) if n.text != stamp]
+    except LogDamaged as damaged:
+        strange = [f"version {damaged.version} ({damaged.file} {damaged.what})"]
     if strange:
         raise Problem(f"somebody else wrote {table}", ", ".join(strange), "nothing was published; the run is started again from the release")
-    properties = spark.sql(f"DESCRIBE DETAIL {table}").select("properties").collect()[0][0]
-    if properties.get("delta.enableDeletionVectors") != "true":
+    stated = spark.sql(f"SHOW TBLPROPERTIES {table} ('delta.enableDeletionVectors')").collect()[0]["value"]
+    if stated != "true":
         raise Problem(
             f"{table} has lost its property enableDeletionVectors", "Trino could read it wrongly", "build the table anew under another name"
         )
 
 
-def settle(spark: SparkSession, table: str, after: int, since: float = math.inf) -> int:
+def settle(table: str, after: int, since: float = math.inf) -> int:
     """Make the versions of a table after ``after`` survive a power cut; return how many files were synced.
 
     ``since``: where versions before it may not have been settled either, the moment (seconds of the epoch) that their files are not older than.
 
     Delta doesn't fsync on a local disk. The ledger must not name a version that could vanish (docs/decisions/0016).
-    Elsewhere than on a local disk the store itself is durable and nothing is done.
     """
-    location = urlparse(spark.sql(f"DESCRIBE DETAIL {table}").select("location").collect()[0][0])
-    if location.scheme != "file":
-        return 0
-    root = Path(unquote(location.path))
+    root = store.folder_of(settings.load(), table)
     before = root / "_delta_log" / f"{after:020}.json"
     since = min(since, before.stat().st_mtime if before.exists() else 0.0)
     new = [p for p in root.rglob("*") if p.is_file() and p.stat().st_mtime >= since]

@@ -65,9 +65,9 @@ def maintain(context: Context, hours: int | None = None) -> None:
             if not writer.spark.catalog.tableExists(table):
                 continue
             if table.startswith("bronze.") and _small_files(writer, table) > SMALL_FILES:
-                before = delta.newest_version(writer.spark, table)
+                before = delta.newest_version(table)
                 writer.spark.sql(f"OPTIMIZE {table}")
-                delta.settle(writer.spark, table, before)
+                delta.settle(table, before)
             if keep > LEAST_HOURS:
                 days = math.ceil(keep / 24)
                 # Right before cleaning: a run that sets a table back, or builds it anew, sets the property back too.

@@ -43,7 +43,8 @@ SELECT mapping_id,
     last_applied_on,
     sum(CASE WHEN expired_rows = 0 AND (last_applied_on IS NULL OR delivered_on > last_applied_on) THEN 1 ELSE 0 END) AS idle_deliveries,
     sum(expired_rows) AS expired_rows,
-    max(CASE WHEN expired_rows > 0 THEN delivered_on END) AS last_expired_on
+    max(CASE WHEN expired_rows > 0 THEN delivered_on END) AS last_expired_on,
+    max(max(delivered_on)) OVER () AS latest
 FROM used GROUP BY mapping_id, last_applied_on
 """
 
@@ -65,7 +66,7 @@ class Definition(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """One row of FIGURES. Deliveries and rows are numbers of them, dates are days of delivery (Asia/Shanghai)."""
+    """One row of FIGURES, but for `latest`, the day of the latest delivery. Deliveries and rows are numbers of them, dates are days of delivery (Asia/Shanghai)."""
 
     covered_deliveries: int = 0
     applied_rows: int = 0
@@ -187,8 +188,8 @@ def _write_unmapped(writer: Writer, contract: Contract, run: Run, accepted: Data
 def refresh(writer: Writer, contracts: Mapping[str, Contract], run: Run) -> None:
     """Make silver.mapping_status say what silver.mapping_use and the files say. Writes nothing where it does already."""
     contract, counted = contracts[STATUS], writer.spark.table(table_name(contracts[USES]))
-    latest = counted.agg(F.max("delivered_on")).collect()[0][0]
-    figures = {r[0]: Figures(*r[1:]) for r in writer.spark.sql(FIGURES, uses=counted).collect()}
+    rows = writer.spark.sql(FIGURES, uses=counted).collect()
+    figures, latest = {r[0]: Figures(*r[1:-1]) for r in rows}, rows[0].latest if rows else None
     wanted = []
     for mapping in definitions().values():
         own = figures.get(mapping.mapping_id, Figures())

@@ -40,6 +40,7 @@ REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
 SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
+MOST_FILES = 64  # of a table of silver or gold; each run adds a few
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,15 @@ def ingest_step(lake: Lake) -> int:
                 print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
             for d, objection in land.read_again(lake.context.settings, writer.ledger, feed):
                 print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
-            before, waited = _version(writer.spark, table_name(feed)), load.waiting_since(writer, feed)
+            before, waited = delta.newest_version(table_name(feed)), load.waiting_since(writer, feed)
             counts = load.load_waiting(writer, feed)
             print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
             if counts:
                 # A try that was killed may have committed some of them, and settled nothing.
-                delta.settle(writer.spark, table_name(feed), before, waited)
+                delta.settle(table_name(feed), before, waited)
                 writer.ledger.loaded(list(counts))
         _project(lake, writer.ledger, writer.spark)
     return 0
-
-
-def _version(spark: SparkSession, table: str) -> int:
-    return delta.newest_version(spark, table) if spark.catalog.tableExists(table) else -1
 
 
 # ---- silver ----
@@ -127,6 +124,7 @@ def silver_step(lake: Lake) -> int:
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
         print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries, {len(withdrawn)} withdrawn{why}", flush=True)
         stood = _set_back(spark, lake.tables("silver"), parent, anew)
+        whole = _compact(spark, lake.tables("silver"), anew)
         if anew:
             references.load(writer, lake.contracts, run.run_id)
         # A replayed delivery goes out and comes in again.
@@ -137,10 +135,10 @@ def silver_step(lake: Lake) -> int:
             ledger.abandon(run.run_id, "every delivery was held back")
             print("新到的批次都被扣留，没有要加工的内容", flush=True)
             return NOTHING
-        candidates = _candidates(writer, lake.tables("silver"), stood, parent)
+        candidates = _candidates(writer, lake.tables("silver"), stood, parent, run.number, whole)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
         baseline = _baseline(lake, current, parent, withdrawn)
-        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, baseline, landed)
+        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, baseline, landed, [d.delivery_id for d in taken])
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.refined(run.run_id, candidates, taken, accounts, findings, withdrawn)
@@ -164,28 +162,47 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
         pinned = parent.get(table)
         if pinned is None or anew:
             delta.make_anew(spark, contract)
-        elif delta.newest_version(spark, table) == pinned.version:
+        elif delta.newest_version(table) == pinned.version:
             stands[table] = pinned.version
             continue
         else:
             spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
             print(f"{table}: set back to version {pinned.version}", flush=True)
-        stands[table] = delta.newest_version(spark, table)
+        stands[table] = delta.newest_version(table)
     return stands
 
 
-def _candidates(writer: Writer, tables: Iterable[Contract], stood: Mapping[str, int], parent: Mapping[str, TableVersion]) -> list[TableVersion]:
-    """The newest versions, made durable, after a look at who wrote them since the tables were set back. What is unchanged needs neither."""
+def _compact(spark: SparkSession, tables: Iterable[Contract], anew: bool) -> set[str]:
+    """Put the many small files that runs leave into few large ones; return the tables all rows of which are in new files now.
+
+    That is those, or all if they are built ``anew``.
+    """
+    if anew:
+        return {table_name(c) for c in tables}
+    many = {table_name(c) for c in tables if len(delta.files(table_name(c))) > MOST_FILES}
+    for table in many:
+        spark.sql(f"OPTIMIZE {table}")
+        print(f"{table}: compacted", flush=True)
+    return many
+
+
+def _candidates(
+    writer: Writer, tables: Iterable[Contract], stood: Mapping[str, int], parent: Mapping[str, TableVersion], number: int, whole: Collection[str]
+) -> list[TableVersion]:
+    """The newest versions, made durable, after a look at who wrote them since the tables were set back. What is unchanged needs neither.
+
+    ``number``: the run's, which all rows carry that it has written. ``whole``: tables of which every row is in a new file.
+    """
     found = []
     for contract in tables:
         table = table_name(contract)
-        version, released = delta.newest_version(writer.spark, table), parent.get(table)
+        version, released = delta.newest_version(table), parent.get(table)
         if released is not None and released.version == version and released.checksum is not None:
             found.append(released)
             continue
         delta.check_strangers(writer.spark, table, stood[table], writer.stamp)
-        delta.settle(writer.spark, table, stood[table] - 1)
-        found.append(delta.candidate(writer.spark, contract, version))
+        delta.settle(table, stood[table] - 1)
+        found.append(delta.candidate(writer.spark, contract, version, 0 if table in whole else number))
     return found
 
 
@@ -261,11 +278,12 @@ def gold_step(lake: Lake) -> int:
         tables = lake.tables("gold")
         anew = gold_code != code or silver_code != run.silver_build or any(table_name(c) not in parent for c in tables)
         stood = _set_back(spark, tables, parent, anew)
+        whole = _compact(spark, tables, anew)
         dbt_runs.build(lake.context, writer, anew)
-        candidates = _candidates(writer, tables, stood, parent)
+        candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
-        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), baseline)
+        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)

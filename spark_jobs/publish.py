@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract
-from catalog.derive import checksum_sql, physical_columns, spark_schema, table_name, trino_type, view_columns, view_comments
+from catalog.derive import checksum_since, contents_sql, physical_columns, spark_schema, table_name, trino_type, view_columns, view_comments
 from catalog.properties import Kind
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
@@ -71,8 +71,9 @@ def contents(context: Context, contracts: Mapping[str, Contract], tables: Iterab
             contract, version = by_table[t.table_name], f"lake.{t.table_name} FOR VERSION AS OF {int(t.version)}"
             ask(cursor, f"SELECT * FROM {version} LIMIT 0")  # noqa: S608 - names come from contracts
             same = {(c[0], c[1]) for c in cursor.description} == {(c.name, trino_type(c)) for c in physical_columns(contract)}
-            checksum = checksum_sql(contract, "trino") if same else "NULL"
-            rows, found = ask(cursor, f"SELECT count(*), {checksum} FROM {version}")[0]  # noqa: S608
+            # The ledger's checksum says how it was made.
+            query = contents_sql(contract, "trino", version, checksum_since(t.checksum)) if same else f"SELECT count(*), NULL FROM {version}"  # noqa: S608
+            rows, found = ask(cursor, query)[0]
             yield t, int(rows), found
 
 
@@ -169,7 +170,7 @@ def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, 
             delta.make_anew(spark, contract)
         rows = ledger.rows(sql)
         digest = contents_digest(rows)
-        if anew or delta.newest_note(spark, table) != digest:
+        if anew or delta.newest_note(table) != digest:
             frame = spark.createDataFrame(rows, spark_schema(contract).replace(" NOT NULL", ""))
             frame.write.format("delta").mode("overwrite").option("userMetadata", digest).saveAsTable(table)
 

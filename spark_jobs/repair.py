@@ -196,7 +196,7 @@ def _set_back(writer: Writer, damages: list[Damage], out: Console) -> bool:
     run = False
     pinned = {t.table_name: t.version for t in writer.ledger.release_tables(writer.ledger.base_release())}
     for table in sorted({d.place for d in damages if d.kind == "data"} & pinned.keys()):
-        if delta.newest_version(writer.spark, table) != pinned[table]:
+        if delta.newest_version(table) != pinned[table]:
             writer.spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned[table])}")
             out.print(f"  {table} 退回读者所见的版本 {pinned[table]}", soft_wrap=True)
             run = True

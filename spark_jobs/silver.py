@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from catalog.contract import Contract
-from catalog.derive import physical_columns, quarantine_of, table_name
+from catalog.derive import WRITE_NUMBER, physical_columns, quarantine_of, table_name
 from infra.ledger import Account, Delivery, Finding, Run
 from spark_jobs import mapping_use
 from spark_jobs.history import outcomes
@@ -42,12 +43,14 @@ def build(
     """
     feed, facts = contracts[FEED], contracts[FACTS]
     left = _take_out_deliveries(writer, contracts, taken_out, run)
-    refined = writer.stage(_refine(writer, feed, deliveries), "refined")
-    held = _hold_back(writer, feed, refined, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
+    refined = writer.stage(_refine(writer, feed, deliveries).withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint")), "refined")
+    tallies = _tallies(refined)
+    held = _hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
     if held:
         deliveries = [d for d in deliveries if d.delivery_id not in held]
         refined = refined.where(~F.col("delivery_id").isin(held))
-    _set_aside(writer, feed, refined, run)
+    if any(tallies[d.delivery_id].aside for d in deliveries if d.delivery_id in tallies):
+        _set_aside(writer, feed, refined, run)
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
     keys = new.select(*KEY) if left is None else new.select(*KEY).union(left.select(*KEY))
@@ -61,7 +64,7 @@ def build(
     moved = _write_facts(writer, facts, new, lone, touched, placed, left, run)
     _write_keys(writer, contracts, lone, assigned, left, run)
     mapping_use.record(writer, contracts, run, deliveries, new)
-    return deliveries, _accounts(writer, contracts, {d.delivery_id for d in deliveries} | moved), _findings(feed, refined)
+    return deliveries, _accounts(writer, contracts, {d.delivery_id for d in deliveries} | moved), _findings(feed, deliveries, tallies)
 
 
 def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataFrame:
@@ -92,33 +95,55 @@ def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], iden
     return left
 
 
-def _hold_back(writer: Writer, feed: Contract, refined: DataFrame, deliveries: list[Delivery]) -> list[str]:
+@dataclass
+class _Tally:
+    """Of a delivery: its rows, how many of them are to be set aside, and by rule how many rows do not meet it, and the first of them."""
+
+    rows: int = 0
+    aside: int = 0
+    reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def _tallies(refined: DataFrame) -> dict[str, _Tally]:
+    """Count all of it in one pass."""
+    said = F.expr(
+        "concat(array(struct('rows' AS what, '' AS rule)), CASE WHEN size(reasons) > 0 THEN array(struct('aside' AS what, '' AS rule)) ELSE array() END,"
+        " transform(reasons, r -> struct('reason' AS what, r AS rule)), transform(quality_marks, m -> struct('mark' AS what, m AS rule)))"
+    )
+    counted = refined.select("delivery_id", "row_number", F.explode(said).alias("said")).groupBy("delivery_id", "said.what", "said.rule")
+    found: dict[str, _Tally] = {}
+    for identity, what, rule, number, first in counted.agg(F.count("*"), F.min("row_number")).collect():
+        tally = found.setdefault(identity, _Tally())
+        if what in ("rows", "aside"):
+            setattr(tally, what, number)
+        else:
+            (tally.reasons if what == "reason" else tally.marks)[rule] = (number, first)
+    return found
+
+
+def _hold_back(writer: Writer, feed: Contract, tallies: Mapping[str, _Tally], deliveries: list[Delivery]) -> list[str]:
     """Hold back those of ``deliveries`` of which more rows are to be set aside than the contract allows; return their ids."""
-    if feed.quarantine_budget is None or not deliveries:
+    if feed.quarantine_budget is None:
         return []
-    rows = refined.where(F.col("delivery_id").isin([d.delivery_id for d in deliveries])).groupBy("delivery_id")
-    counts = rows.agg(F.count("*").alias("rows"), F.expr("count_if(size(reasons) > 0)").alias("bad")).where(f"bad > {FEW}").collect()
-    over = {r.delivery_id: (r.rows, r.bad) for r in counts if r.bad > r.rows * feed.quarantine_budget}
+    mine = {d.delivery_id: tallies[d.delivery_id] for d in deliveries if d.delivery_id in tallies}
+    over = {i: t for i, t in mine.items() if t.aside > FEW and t.aside > t.rows * feed.quarantine_budget}
     rules = {r.id: r.description for r in feed.rules}
-    for identity, (total, bad) in over.items():
-        why = refined.where(F.col("delivery_id") == identity).select(F.explode("reasons").alias("rule")).groupBy("rule").count()
-        most = "；".join(
-            f"{rules.get(r.rule, '记录的列数与表头不符')}（{r['count']:,} 条）" for r in why.orderBy(F.desc("count"), "rule").limit(3).collect()
-        )
+    for identity, t in over.items():
+        worst = sorted(t.reasons.items(), key=lambda r: (-r[1][0], r[0]))[:3]
+        most = "；".join(f"{rules.get(rule, '记录的列数与表头不符')}（{number:,} 条）" for rule, (number, _) in worst)
         writer.ledger.hold(
             identity,
-            f"{total:,} 条记录中有 {bad:,} 条（{bad / total:.0%}）不合规则，超过上限 {feed.quarantine_budget:.0%}，整批扣留，没有进入加工，读者看到的数据不变。"
+            f"{t.rows:,} 条记录中有 {t.aside:,} 条（{t.aside / t.rows:.0%}）不合规则，超过上限 {feed.quarantine_budget:.0%}，整批扣留，没有进入加工，读者看到的数据不变。"
             f"主要是：{most}。请报送单位改正后重新报送；核对过、确认其余记录可用时：./lake accept {identity} --reason 原因",
         )
-        print(f"{identity}: 扣留，{bad} / {total} 条不合规则", flush=True)
+        print(f"{identity}: 扣留，{t.aside} / {t.rows} 条不合规则", flush=True)
     return sorted(over)
 
 
 def _set_aside(writer: Writer, feed: Contract, refined: DataFrame, run: Run) -> None:
     quarantine = quarantine_of(feed)
     reasons = refined.where("size(reasons) > 0").select("delivery_id", "row_number", "reasons")
-    if reasons.isEmpty():
-        return
     rows = writer.spark.table(table_name(feed)).join(F.broadcast(reasons), ["delivery_id", "row_number"])
     writer.write(rows.select(*[c.name for c in physical_columns(quarantine)]), table_name(quarantine), "append", "quarantine", run.run_id)
 
@@ -138,11 +163,13 @@ def _write_facts(
     changed = changed.union(changes.select("subject_id")).union(changes.select("old_subject_id")).distinct().union(lone.select("subject_id"))
     # The month in which a subject was counted by a record that is gone can't be found in the facts any more.
     changed = changed.withColumn("registration_date", F.lit(None).cast("date"))
-    writer.stage(changed if left is None else changed.union(left.select("subject_id", "registration_date")), "changed_subject")
+    changed = changed if left is None else changed.union(left.select("subject_id", "registration_date"))
+    writer.stage(changed.withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint")), "changed_subject")
     if moved:
         writer.change(
             f"""MERGE INTO {table} AS t USING moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
-            WHEN MATCHED THEN UPDATE SET t.subject_id = s.subject_id, t.fact_outcome = s.fact_outcome, t.is_conflict = s.is_conflict""",
+            WHEN MATCHED THEN UPDATE SET t.subject_id = s.subject_id, t.fact_outcome = s.fact_outcome, t.is_conflict = s.is_conflict,
+                t.{WRITE_NUMBER} = {run.number}""",
             table,
             "outcomes",
             run.run_id,
@@ -164,6 +191,7 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFra
         .agg(F.max("is_anchor").alias("is_anchor"), F.min("known_at").alias("known_at"))
         .union(lone.selectExpr("key_kind", "key_value", "subject_id", "true", "known_at"))
         .withColumn("key_id", F.expr(key_id_sql("key_kind", "key_value")))
+        .withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint"))
     )
     contested = (
         assigned.where("contested")
@@ -196,22 +224,24 @@ def _take_out(writer: Writer, table: str, touched: str, matches: str, run: Run) 
 
 def _accounts(writer: Writer, contracts: Mapping[str, Contract], identities: Collection[str]) -> list[Account]:
     """Count anew what became of the rows of the deliveries that this run has touched."""
-    spark = writer.spark
-    chosen = F.col("delivery_id").isin(sorted(identities))
-    kept = spark.table(table_name(contracts[FACTS])).where(chosen).groupBy("delivery_id", "fact_outcome").count()
-    aside = spark.table(table_name(quarantine_of(contracts[FEED]))).where(chosen).groupBy("delivery_id").count()
-    arrived = spark.table(table_name(contracts[FEED])).where(chosen).groupBy("delivery_id").count()
-    counts: dict[str, dict[str, int]] = {i: dict.fromkeys(("arrived", "applied", "superseded", "duplicate", "quarantined"), 0) for i in identities}
-    for identity, outcome, number in kept.collect():
-        counts[identity][outcome] = number
+    kept, aside, arrived = (
+        writer.spark.table(table_name(c)).where(F.col("delivery_id").isin(sorted(identities)))
+        for c in (contracts[FACTS], quarantine_of(contracts[FEED]), contracts[FEED])
+    )
+    rows = kept.select("delivery_id", F.col("fact_outcome").alias("what"))
     for what, frame in (("quarantined", aside), ("arrived", arrived)):
-        for identity, number in frame.collect():
-            counts[identity][what] = number
+        rows = rows.unionAll(frame.select("delivery_id", F.lit(what)))
+    counts: dict[str, dict[str, int]] = {i: dict.fromkeys(("arrived", "applied", "superseded", "duplicate", "quarantined"), 0) for i in identities}
+    for identity, what, number in rows.groupBy("delivery_id", "what").count().collect():
+        counts[identity][what] = number
     return [Account(identity, **c) for identity, c in sorted(counts.items())]
 
 
-def _findings(feed: Contract, refined: DataFrame) -> list[Finding]:
+def _findings(feed: Contract, deliveries: list[Delivery], tallies: Mapping[str, _Tally]) -> list[Finding]:
     rules = {r.id: (r.severity, r.description) for r in feed.rules} | {UNSPLITTABLE: ("quarantine", "记录的列数与表头不符，无法拆分")}
-    found = refined.select("delivery_id", "row_number", F.explode(F.concat("reasons", "quality_marks")).alias("rule"))
-    rows = found.groupBy("delivery_id", "rule").agg(F.count("*"), F.min("row_number")).collect()
-    return [Finding(identity, rule, *rules[rule], affected, first) for identity, rule, affected, first in rows]
+    return [
+        Finding(d.delivery_id, rule, *rules[rule], affected, first)
+        for d in deliveries
+        if d.delivery_id in tallies
+        for rule, (affected, first) in {**tallies[d.delivery_id].reasons, **tallies[d.delivery_id].marks}.items()
+    ]

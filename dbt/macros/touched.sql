@@ -3,6 +3,11 @@
     (select distinct subject_id from {{ source('work', 'changed_subject') }})
 {%- endmacro %}
 
+{# The number of the run that builds; it stands in what the run writes. #}
+{% macro write_number() -%}
+    cast((select max(write_number) from {{ source('work', 'changed_subject') }}) as bigint)
+{%- endmacro %}
+
 {# Months in which a changed subject is or was counted (staged by spark_jobs/dbt_runs.py). #}
 {% macro changed_months() -%}
     (select registration_month from {{ source('work', 'changed_month') }})

@@ -96,6 +96,7 @@ class Run:
     state: str
     parent_release_id: str | None
     silver_build: str | None
+    number: int  # rises from run to run; stands in the rows that the run writes
 
 
 @dataclass(frozen=True)
@@ -339,13 +340,16 @@ class Ledger:
                 (f"left behind; {run_id} took over",),
             )
             parent = self.base_release()
-            self._connection.execute("INSERT INTO run (run_id, parent_release_id, silver_build) VALUES (%s, %s, %s)", (run_id, parent, silver_build))
-        return Run(run_id, "open", parent, silver_build)
+            row = self._connection.execute(
+                "INSERT INTO run (run_id, parent_release_id, silver_build) VALUES (%s, %s, %s) RETURNING number", (run_id, parent, silver_build)
+            ).fetchone()
+            assert row
+        return Run(run_id, "open", parent, silver_build, int(row[0]))
 
     def live_run(self) -> Run | None:
         """The run that is neither released nor abandoned; there is at most one."""
         row = self._connection.execute(
-            "SELECT run_id, state, parent_release_id, silver_build FROM run WHERE state NOT IN ('released', 'abandoned')"
+            "SELECT run_id, state, parent_release_id, silver_build, number FROM run WHERE state NOT IN ('released', 'abandoned')"
         ).fetchone()
         return Run(*row) if row else None
 

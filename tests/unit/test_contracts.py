@@ -100,7 +100,8 @@ def test_a_fact_gets_identity_and_both_times(tmp_path):
     assert problems == []
     fact = load_contracts(tmp_path / "contracts", tmp_path / "fields.yaml")["silver.ref_area"]
     assert fact.kind is Kind.FACT
-    assert [column.name for column in fact.columns][-6:] == ["subject_id", "effective_from", "known_at", "delivery_id", "row_number", "value_kind"]
+    reserved = ["subject_id", "effective_from", "known_at", "delivery_id", "row_number", "value_kind", "write_number"]
+    assert [column.name for column in fact.columns][-7:] == reserved
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.delta_log import DataFile, DeltaLog, LogDamaged, checksum_fault
+from infra.delta_log import DataFile, DeltaLog, LogDamaged, Note, checksum_fault
 
 # The examples of Delta's protocol for a deletion vector in a file beside the data.
 VECTOR = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6}
@@ -218,3 +218,21 @@ def test_thousands_of_commits(tmp_path):
     for version in range(1, 3001):
         t.commit(version, add(f"{version}.parquet"), *([remove(f"{version - 1}.parquet")] if version > 1 else []))
     assert [len(s.files) for s in DeltaLog(t.folder).snapshots(range(0, 3001, 100))] == [0] + [1] * 30
+
+
+def test_each_commit_says_who_made_it(tmp_path):
+    t = Table(tmp_path / "t")
+    t.commit(0)
+    (t.log / f"{1:020}.json").write_text('{"add": {"path": "a"}}\n{"commitInfo": {"operation": "MERGE", "userMetadata": "silver/1"}}\n')
+    assert list(DeltaLog(t.folder).notes(-1)) == [Note(0, "WRITE", None), Note(1, "MERGE", "silver/1")]
+    assert [n.version for n in DeltaLog(t.folder).notes(0)] == [1]
+    assert list(DeltaLog(t.folder).notes(1)) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"add": {"path": "a"}}\n'])
+def test_a_commit_that_does_not_say_who_made_it_is_damaged(tmp_path, content):
+    t = Table(tmp_path / "t")
+    t.commit(0)
+    (t.log / f"{1:020}.json").write_text(content)
+    with pytest.raises(LogDamaged, match="does not say who committed it"):
+        list(DeltaLog(t.folder).notes(0))

@@ -9,15 +9,19 @@ from catalog.contract import load_contracts
 from catalog.derive import (
     all_tables,
     bronze_columns,
+    checksum_since,
     checksum_sql,
     column_mask,
+    contents_sql,
     create_table_sql,
     header_bindings,
     physical_columns,
     quarantine_of,
     required_headers,
     spark_schema,
+    statistics_columns,
     table_name,
+    tracked,
     trino_rules,
     view_comments,
 )
@@ -167,6 +171,38 @@ def test_checksum_sql_is_exact(contracts):
         "concat('crc32:', coalesce(CAST(sum(crc32(to_utf8(concat_ws('\u241f', coalesce(CAST(area_code AS varchar), '\u2400'), "
         "coalesce(CAST(end_year AS varchar), '\u2400'))))) AS varchar), '0'))"
     )
+
+
+@pytest.mark.parametrize("engine", ["spark", "trino"])
+def test_the_contents_of_a_tracked_table_are_its_keys_and_what_a_run_wrote(contracts, engine):
+    archive = contracts["gold.archive_subject"]
+    whole, part = (contents_sql(archive, engine, "t", since) for since in (None, 7))
+    assert whole == f"SELECT count(*), {checksum_sql(archive, engine)} FROM t"
+    every, new = part.split(" CROSS JOIN ")
+    for name in ("subject_id", "write_number"):
+        assert f"CAST({name} AS" in every
+    assert "subject_name" not in every
+    assert checksum_sql(archive, engine) in new
+    assert "WHERE write_number >= 7)" in new
+    assert "';7:'" in part
+
+
+def test_only_a_tracked_table_has_contents_since_a_run(contracts):
+    assert tracked(contracts["silver.subject_registration"])
+    assert not tracked(contracts["silver.ref_area"])
+    with pytest.raises(ValueError, match="ref_area does not say"):
+        contents_sql(contracts["silver.ref_area"], "spark", "t", 7)
+
+
+@pytest.mark.parametrize(("checksum", "since"), [("rows-crc32:12;45:crc32:6", 45), ("rows-crc32:12;0:crc32:0", 0), ("crc32:12", None), (None, None)])
+def test_a_checksum_says_since_which_run_it_adds_up_in_full(checksum, since):
+    assert checksum_since(checksum) == since
+
+
+def test_what_is_looked_for_by_range_has_statistics(contracts):
+    archive = statistics_columns(contracts["gold.archive_subject"])
+    assert {"subject_id", "registration_date", "write_number"} <= set(archive)
+    assert not {"subject_name", "business_scope", "quality_marks"} & set(archive)
 
 
 @pytest.mark.parametrize("engine", ["spark", "trino"])

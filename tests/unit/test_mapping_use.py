@@ -38,7 +38,7 @@ def figures(rows: list[tuple[Any, ...]]) -> dict[str, Figures]:
         found = base.execute(FIGURES.format(uses="uses")).fetchall()
     dated = {"last_applied_on", "last_expired_on"}
     return {
-        r[0]: Figures(*[dt.date.fromisoformat(v) if name in dated and v else v for name, v in zip(Figures._fields, r[1:], strict=True)])
+        r[0]: Figures(*[dt.date.fromisoformat(v) if name in dated and v else v for name, v in zip(Figures._fields, r[1:-1], strict=True)])
         for r in found
     }
 

@@ -172,6 +172,7 @@ def test_the_fact_table_finds_all_its_business_columns_and_no_value_outside_its_
         "source_revision",
         "fact_outcome",
         "is_conflict",
+        "write_number",
     }
     assert {c.name for c in fact.columns} - made_later <= set(OUTPUTS)
     lists = {c.name: {value for value, _ in c.allowed} for c in fact.columns if c.allowed and c.name in OUTPUTS}

@@ -138,6 +138,7 @@ select
     subjects.conflict_count,
     subjects.first_known_at,
     subjects.known_at,
+    {{ write_number() }} as write_number,
     {{ china_date('subjects.known_at') }} as as_of,
     subjects.value_kind
 from subjects

@@ -39,6 +39,7 @@ def _session(folder: Path) -> SparkSession:
         .config("spark.jars", ",".join(map(str, jars)))
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.databricks.delta.snapshotPartitions", "2")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
@@ -105,7 +106,8 @@ def _tables(spark: SparkSession, folder: Path) -> dict[str, str]:
     industries.selectExpr(
         "code AS industry_code", "name AS industry_title", "edition AS industry_edition", "level AS industry_level"
     ).createOrReplaceTempView("industries")
-    return {"subject_registration": "facts", "subject_key": "keys", "ref_industry": "industries", "archive_subject": "archive"}
+    spark.sql("SELECT 0 AS write_number").createOrReplaceTempView("run")
+    return {"subject_registration": "facts", "subject_key": "keys", "ref_industry": "industries", "archive_subject": "archive", "changed_subject": "run"}
 
 
 def archive(folder: Path, listed: Path) -> None:
