@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
@@ -100,8 +103,6 @@ def ingest_step(lake: Lake) -> int:
 
 def silver_step(lake: Lake) -> int:
     """Open a run, bring silver to the current release, add what it lacks, judge it."""
-    from expectations import gate  # slow to import, so only here
-
     mapping_use.check_files()
     with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
         ledger, spark = writer.ledger, writer.spark
@@ -118,6 +119,7 @@ def silver_step(lake: Lake) -> int:
         if anew and not deliveries and not withdrawn:
             print("还没有任何批次入湖", flush=True)
             return NOTHING
+        gate = _importing("expectations.gate")
         run = ledger.open_run(str(uuid.uuid4()), code)
         parent = {t.table_name: t for t in ledger.release_tables(current)}
         require_whole(lake, current or "", parent.values(), lake.names("bronze"))
@@ -138,7 +140,9 @@ def silver_step(lake: Lake) -> int:
         candidates = _candidates(writer, lake.tables("silver"), stood, parent, run.number, whole)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
         baseline = _baseline(lake, current, parent, withdrawn)
-        verdicts = gate.judge_silver(lake.context, spark, lake.contracts, candidates, parent, baseline, landed, [d.delivery_id for d in taken])
+        verdicts = gate.result().judge_silver(
+            lake.context, spark, lake.contracts, candidates, parent, baseline, landed, [d.delivery_id for d in taken]
+        )
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.refined(run.run_id, candidates, taken, accounts, findings, withdrawn)
@@ -149,6 +153,11 @@ def silver_step(lake: Lake) -> int:
             )
         print(f"标准层通过 {len(verdicts)} 项检查", flush=True)
     return 0
+
+
+def _importing(*modules: str) -> Future[Any]:
+    """Import modules that take seconds, only where they are needed, one after another while Spark works; the result is the last of them."""
+    return ThreadPoolExecutor(1).submit(lambda: [importlib.import_module(m) for m in modules][-1])
 
 
 def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[str, TableVersion], anew: bool) -> dict[str, int]:
@@ -263,14 +272,13 @@ def require_whole(
 
 def gold_step(lake: Lake) -> int:
     """Build gold on the judged silver of the run under way, and judge it."""
-    from expectations import gate  # slow to import, so only here
-
     with writing(lake.context, "gold", lake.names("gold")) as writer:
         ledger, spark = writer.ledger, writer.spark
         run = ledger.live_run()
         if run is None or run.state not in ("refined", "built"):
             print("没有等待主题加工的运行", flush=True)
             return NOTHING
+        gate = _importing("dbt.cli.main", "expectations.gate")
         base = ledger.base_release()
         parent = {t.table_name: t for t in ledger.release_tables(base)}
         silver_code, gold_code = ledger.builds(base)
@@ -283,7 +291,7 @@ def gold_step(lake: Lake) -> int:
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
-        verdicts = gate.judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
+        verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)

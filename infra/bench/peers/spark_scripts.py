@@ -107,7 +107,13 @@ def _tables(spark: SparkSession, folder: Path) -> dict[str, str]:
         "code AS industry_code", "name AS industry_title", "edition AS industry_edition", "level AS industry_level"
     ).createOrReplaceTempView("industries")
     spark.sql("SELECT 0 AS write_number").createOrReplaceTempView("run")
-    return {"subject_registration": "facts", "subject_key": "keys", "ref_industry": "industries", "archive_subject": "archive", "changed_subject": "run"}
+    return {
+        "subject_registration": "facts",
+        "subject_key": "keys",
+        "ref_industry": "industries",
+        "archive_subject": "archive",
+        "changed_subject": "run",
+    }
 
 
 def archive(folder: Path, listed: Path) -> None:
