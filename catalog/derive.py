@@ -285,7 +285,13 @@ def dbt_model_yml(contract: Contract) -> dict[str, Any]:
     The contract's other rules are judged by Great Expectations at the gate; dbt stops at once where a model has doubled its rows.
     """
     tests = [
-        {"unique_key": {"name": rule.id, "arguments": {"columns": list(rule.columns)}, "config": _dbt_severity(rule)}}
+        {
+            "unique_key": {
+                "name": rule.id,
+                "arguments": {"columns": list(rule.columns)} | ({"tracked": True} if tracked(contract) else {}),
+                "config": _dbt_severity(rule),
+            }
+        }
         for rule in contract.rules
         if rule.metric == "duplicateValues"
     ]

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 import trino
 
+from catalog.contract import load_contracts
+from catalog.derive import all_tables, table_name, tracked
 from infra import processes
 
 
@@ -95,6 +97,34 @@ def test_great_expectations_stops_facts_when_rows_vanish(published):
     published.lake("run")
     reasons = published.ask("steward", "SELECT reasons FROM lake.silver.registration_subjects_quarantine WHERE credit_code = '91440101YKYYYYY038'")
     assert reasons == [[["subject_name_present"]]]
+
+
+def test_rows_of_older_runs_are_as_they_were(published):
+    """Gates and comparison leave out what a run has not written (docs/decisions/0024); so what has another number must be as it was."""
+    code = "91440101YKYYYYY048"
+    for number, address in enumerate(("广州市天河区体育西路4号", "广州市越秀区中山五路4号")):
+        # The same day, another content: what is said of the stored record changes.
+        published.send(f"older-{number}.csv", [f"广州市测试旧行有限公司,{code},2019-03-02,{address}"])
+        published.lake("run")
+    with published.ledger() as ledger:
+        (release, parent, number), = ledger.execute(
+            "SELECT r.release_id, r.parent_release_id, run.number FROM release r JOIN run USING (run_id) ORDER BY 1 DESC LIMIT 1"
+        ).fetchall()  # fmt: skip
+        versions = {
+            r: dict(ledger.execute("SELECT table_name, version FROM release_table WHERE release_id = %s", (r,)).fetchall()) for r in (release, parent)
+        }
+    with published.spark() as spark:
+        for contract in filter(tracked, all_tables(load_contracts()).values()):
+            name = table_name(contract)
+            now, before = (f"SELECT * FROM {name} VERSION AS OF {versions[r][name]}" for r in (release, parent))
+            assert spark.sql(f"SELECT * FROM ({now}) WHERE write_number = {number}").count() > 0, name
+            assert spark.sql(f"SELECT * FROM ({now}) WHERE write_number <> {number} EXCEPT ALL {before}").count() == 0, name
+        changed = spark.sql(f"SELECT delivery_id FROM ({facts_of(versions[release])}) WHERE credit_code = '{code}' AND write_number = {number}")
+        assert changed.count() == 2, "the new record, and the stored one of which something else is said now"
+
+
+def facts_of(versions):
+    return f"SELECT * FROM silver_tables.subject_registration VERSION AS OF {versions['silver_tables.subject_registration']}"
 
 
 def test_trino_shows_the_release_while_something_newer_lies_beneath(published):
