@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import importlib
 import sys
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -140,6 +141,7 @@ def silver_step(lake: Lake) -> int:
         candidates = _candidates(writer, lake.tables("silver"), stood, parent, run.number, whole)
         landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
         baseline = _baseline(lake, current, parent, withdrawn)
+        begin = time.monotonic()
         verdicts = gate.result().judge_silver(
             lake.context, spark, lake.contracts, candidates, parent, baseline, landed, [d.delivery_id for d in taken]
         )
@@ -151,7 +153,7 @@ def silver_step(lake: Lake) -> int:
                 f"{a.delivery_id}: 到达 {a.arrived} = 应用 {a.applied} + 被取代 {a.superseded} + 重复 {a.duplicate} + 隔离 {a.quarantined}",
                 flush=True,
             )
-        print(f"标准层通过 {len(verdicts)} 项检查", flush=True)
+        print(f"标准层通过 {len(verdicts)} 项检查，用时 {time.monotonic() - begin:.1f} 秒", flush=True)
     return 0
 
 
@@ -291,11 +293,12 @@ def gold_step(lake: Lake) -> int:
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
+        begin = time.monotonic()
         verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)
-        print(f"主题层通过 {len(verdicts)} 项检查", flush=True)
+        print(f"主题层通过 {len(verdicts)} 项检查，用时 {time.monotonic() - begin:.1f} 秒", flush=True)
     return 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +42,16 @@ class Case:
         """The register as it stood before the first day: the first load."""
         return [_delivery(p) for p in sorted((self.city / "deliveries" / FEED).glob("*_全量*.csv")) if "_重复" not in p.name]
 
-    def day(self, number: int) -> Delivery:
-        """The next DAY_ROWS records behind the register, as one file for each ``number`` from 0; fewer where the city has no more.
+    def day(self, number: int, rows: int | None = None) -> Delivery:
+        """The next ``rows`` (default: DAY_ROWS) records behind the register, one file for each ``number`` from 0; fewer where the city has no more.
 
         Raises:
             IndexError: the city has no such day.
         """
-        path = self.folder / f"day-{number:02}_2023-{number // 28 + 1:02}-{number % 28 + 1:02}.csv"
+        rows = rows or DAY_ROWS
+        path = self.folder / f"day-{number:02}-of-{rows}_2023-{number // 28 + 1:02}-{number % 28 + 1:02}.csv"
         if not path.exists():
-            lines = list(self._later())[number * DAY_ROWS : (number + 1) * DAY_ROWS]
+            lines = self._later[number * rows : (number + 1) * rows]
             if not lines:
                 raise IndexError(number)
             path.write_text(self._header + "".join(lines), encoding="utf-8")
@@ -65,13 +66,20 @@ class Case:
         with self.register[0].path.open(encoding="utf-8", newline="") as file:
             return file.readline()
 
-    def _later(self) -> Iterator[str]:
+    def share(self, days: int) -> int:
+        """How many records a day has if so many days are to be had, at most DAY_ROWS."""
+        return min(DAY_ROWS, len(self._later) // days)
+
+    @functools.cached_property
+    def _later(self) -> list[str]:
         """The lines of all files behind the register, in the order of their days; a line with a damaged number of cells is left out."""
         width = len(next(csv.reader([self._header])))
+        lines: list[str] = []
         for path in sorted((self.city / "deliveries" / FEED).glob("*.csv")):
             if "_全量" not in path.name and "_重复" not in path.name and not path.with_name(path.stem + "_更正.csv").exists():
                 with path.open(encoding="utf-8", newline="") as file:
-                    yield from (line for line in file.readlines()[1:] if len(next(csv.reader([line]))) == width)
+                    lines += [line for line in file.readlines()[1:] if len(next(csv.reader([line]))) == width]
+        return lines
 
 
 def _delivery(path: Path) -> Delivery:

@@ -7,9 +7,11 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -66,11 +68,17 @@ class Lake:
     def __init__(self) -> None:
         self.state = REPO / ".lake" / "instances" / INSTANCE
 
-    def lake(self, *arguments: str) -> str:
-        done = subprocess.run([str(REPO / "lake"), *arguments], env={**os.environ, "LAKE_INSTANCE": INSTANCE}, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"./lake {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        return done.stdout
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "LAKE_INSTANCE": INSTANCE}
+        return subprocess.Popen([str(REPO / "lake"), *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    def lake(self, *arguments: str, check: bool = True) -> str:
+        """What ``./lake`` says. ``check``: raise RuntimeError where it fails."""
+        process = self.begin(*arguments)
+        said, complained = process.communicate()
+        if check and process.returncode:
+            raise RuntimeError(f"./lake {' '.join(arguments)} ended with {process.returncode}\n{said[-2000:]}\n{complained[-2000:]}")
+        return said
 
     def fresh(self) -> None:
         """An empty instance, all services up."""
@@ -109,12 +117,18 @@ class Lake:
         return self._timed(lambda: self.lake("run"))
 
     def _timed(self, work: Callable[[], object]) -> Measured:
-        before = self._newest_task()
+        before, begin = self._newest_task(), time.time()
         with self.measuring() as measured:
             work()
         measured.stages = self._tasks(before)
         measured.stages["between"] = measured.seconds - sum(measured.stages.values())
+        measured.stages["(of them gates)"] = self._gates(begin)
         return measured
+
+    def _gates(self, since: float) -> float:
+        """Seconds that the gates took, as the steps have told Airflow's logs."""
+        logs = [p for p in (self.state / "logs" / "airflow-tasks").rglob("*.log") if p.stat().st_mtime >= since]
+        return sum(float(s) for p in logs for s in re.findall(r"项检查，用时 (\d+\.\d) 秒", p.read_text(encoding="utf-8", errors="replace")))
 
     def _newest_task(self) -> str:
         with self._airflow() as airflow:

@@ -25,6 +25,7 @@ class Measured:
     processor: float = 0.0
     load: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
+    days: list[tuple[float, int]] = field(default_factory=list)  # seconds and bytes of each of several days
 
 
 @contextmanager

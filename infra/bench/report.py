@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import median
@@ -42,12 +42,27 @@ def ratio(row: Row, rows: Iterable[Row]) -> float:
 
 def exponent(rows: Iterable[Row], value: str = "seconds") -> float:
     """The power with which a cost grows with the city: the slope between logarithms, over all scales of one contender. NaN for one scale."""
-    points = [
-        (math.log(r.subjects), math.log(max(r.seconds if value == "seconds" else median(getattr(m, value) for m in r.rounds), 1e-9))) for r in rows
-    ]
-    n, mean_x, mean_y = len(points), sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if n > 1 and spread else math.nan
+    return power([(r.subjects, r.seconds if value == "seconds" else median(getattr(m, value) for m in r.rounds)) for r in rows])
+
+
+def power(points: Sequence[tuple[float, float]]) -> float:
+    """The exponent of the power that fits ``(x, y)`` best: the slope between their logarithms. NaN for less than two different x."""
+    logs = [(math.log(x), math.log(max(y, 1e-9))) for x, y in points]
+    n, mean_x, mean_y = len(logs), sum(x for x, _ in logs) / len(logs), sum(y for _, y in logs) / len(logs)
+    spread = sum((x - mean_x) ** 2 for x, _ in logs)
+    return sum((x - mean_x) * (y - mean_y) for x, y in logs) / spread if n > 1 and spread else math.nan
+
+
+def drift(row: Row) -> str:
+    """How the cost of a day changes from day to day."""
+    days = row.rounds[-1].days
+    seconds, written = ([(number, day[i]) for number, day in enumerate(days, start=1)] for i in (0, 1))
+    tenth = max(1, len(days) // 6)
+    first, last = (median(s for s, _ in part) for part in (days[:tenth], days[-tenth:]))
+    return (
+        f"{len(days)} days: median {median(s for s, _ in days):.0f} s, first {tenth} {first:.0f} s, last {tenth} {last:.0f} s, with the number of the day to the power"
+        f" {power(seconds):.2f}; written a day: median {median(b for _, b in days) / 2**20:.2f} MB, to the power {power(written):.2f}"
+    )
 
 
 def markdown(rows: list[Row], machine: str) -> str:
@@ -69,6 +84,7 @@ def markdown(rows: list[Row], machine: str) -> str:
     for r in rows:
         stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in r.rounds[-1].stages.items())
         lines.append(f"- {r.workload}, {r.subjects:,}, {r.contender}: {stages}")
+    lines += ["", *(f"- {r.workload}, {r.subjects:,}, {r.contender}, {drift(r)}" for r in rows if r.rounds[-1].days)]
     grown = {(r.workload, r.contender) for r in rows if sum((o.workload, o.contender) == (r.workload, r.contender) for o in rows) > 1}
     if grown:
         lines += ["", "Growth with the size of the city (power; 0: not at all, 1: in proportion):", ""]

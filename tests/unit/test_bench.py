@@ -11,6 +11,7 @@ from infra.bench import cases, report, run
 from infra.bench.contenders import Outcome, digest
 from infra.bench.measure import Measured, measuring, tree
 from infra.bench.report import Row
+from infra.bench.workloads import sixty_days
 from infra.problems import Problem
 
 BUSY = "import time; x = b'a' * 60_000_000; open('/dev/null', 'wb').write(x); t = time.process_time()\nwhile time.process_time() - t < 0.5: pass\ntime.sleep(1.2)"
@@ -110,3 +111,16 @@ def test_every_workload_has_what_the_runner_needs():
         assert module.SAYS
         assert module.ROUNDS >= 1
         assert callable(module.contenders)
+
+
+def test_the_drift_of_days_is_told():
+    days = [(10.0 * n**0.5, 1000 * n) for n in range(1, 61)]
+    told = report.drift(Row("sixty_days", 50_000, "day after day", [Measured(seconds=1, days=days)], None, True))
+    assert told.startswith("60 days: median")
+    assert "to the power 0.50; written" in told
+    assert told.endswith("to the power 1.00")
+
+
+def test_each_fault_of_the_sixty_days_has_its_day():
+    assert len(sixty_days.FAULTS) == 10
+    assert len(list(zip(range(3, sixty_days.DAYS, sixty_days.DAYS // 10), sixty_days.FAULTS, strict=False))) == 10
