@@ -590,6 +590,6 @@ class Ledger:
         row = self._connection.execute(sql, values or None).fetchone()
         return row[0] if row else None
 
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The answer to a constant statement, for projections of the ledger."""
         return self._connection.execute(psycopg.sql.SQL(sql)).fetchall()

@@ -134,3 +134,39 @@ def test_a_digest_tells_rows_apart_but_not_their_order():
     assert publish.contents_digest(rows) == publish.contents_digest(rows[::-1])
     for other in (rows[:1], [*rows, rows[0]], [("D1", 3, ""), rows[1]], [("D1", 4, None), rows[1]]):
         assert publish.contents_digest(other) != publish.contents_digest(rows)
+
+
+class Counting:
+    """A ledger whose projection has rows that came at moments 1, 2, 3 …"""
+
+    def __init__(self, moments):
+        self.moments = moments
+
+    def rows(self, sql):
+        limit = re.search(r"at (<=|>) timestamptz '(\d+)'", sql)
+        kept = [m for m in self.moments if not limit or (m <= int(limit[2])) == (limit[1] == "<=")]
+        if "max(" in sql:
+            return [(len(kept), str(max(kept)) if kept else None)]
+        return [(len(kept),)] if "count(*)" in sql else [(m,) for m in kept]
+
+
+@pytest.mark.parametrize(
+    ("moments", "note", "mode", "written"),
+    [
+        ([1, 2, 3], "rows:2 until:2", "append", [3]),
+        ([1, 2], "rows:2 until:2", "append", []),
+        ([1, 2, 3], None, "overwrite", [1, 2, 3]),
+        ([1, 2, 3], "silver/1", "overwrite", [1, 2, 3]),  # somebody else's
+        ([2, 3], "rows:2 until:2", "overwrite", [2, 3]),  # the ledger of a backup
+        ([], "rows:0 until:None", "overwrite", []),
+    ],
+)
+def test_a_projection_that_only_gains_rows_gets_the_new_ones(monkeypatch, moments, note, mode, written):
+    monkeypatch.setattr(publish.delta, "files", lambda table: ())
+    found = publish._growth(Counting(moments), "SELECT at FROM t", "at", note, "ops_tables.t")
+    assert found == (mode, [(m,) for m in written], f"rows:{len(moments)} until:{max(moments, default=None)}")
+
+
+def test_a_projection_of_many_files_is_written_anew(monkeypatch):
+    monkeypatch.setattr(publish.delta, "files", lambda table: ["a"] * publish.MOST_FILES)
+    assert publish._growth(Counting([1, 2]), "SELECT at FROM t", "at", "rows:1 until:1", "ops_tables.t")[:2] == ("overwrite", [(1,), (2,)])
