@@ -137,9 +137,8 @@ class DeltaLog:
             yield Snapshot(version, tuple(live[p] for p in sorted(live)), tuple(read))
 
     def _start(self, version: int, damage: _Unreadable | None) -> tuple[dict[str, DataFile], list[str]]:
-        """Read a version from the commits alone where they are all there, else from the newest checkpoint that serves."""
-        starts: list[_Checkpoint | None] = [c for c in reversed(self._checkpoints) if c.version <= version]
-        starts.insert(0, None) if 0 in self._committed else starts.append(None)
+        """Read a version from the newest checkpoint that serves, else from the commits alone: of a long log that would take long."""
+        starts: list[_Checkpoint | None] = [*(c for c in reversed(self._checkpoints) if c.version <= version), None]
         for start in starts:
             live: dict[str, DataFile] = {}
             read: list[str] = []
