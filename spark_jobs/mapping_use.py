@@ -148,23 +148,24 @@ def state(mapping: Definition, figures: Figures, latest: dt.date | None) -> str:
     return "in_use" if figures.applied_rows else "waiting"
 
 
-def record(writer: Writer, contracts: Mapping[str, Contract], run: Run, deliveries: Iterable[Delivery], accepted: DataFrame) -> None:
-    """Count what was used and what no list knows in the rows of `deliveries` that became facts; then `refresh`."""
-    used = accepted.select(
-        "delivery_id",
-        F.explode(
-            F.concat(
-                F.transform(F.concat("corrections", "crosswalks"), lambda i: F.struct(i.alias("mapping_id"), F.lit(False).alias("over"))),
-                F.transform("ended", lambda i: F.struct(i.alias("mapping_id"), F.lit(True).alias("over"))),
-            )
-        ).alias("use"),
-    )
-    counted = used.groupBy("delivery_id", "use.mapping_id", "use.over").count().collect()
-    rows = uses({d.delivery_id: day_of(d) for d in deliveries}, {(d, m, over): n for d, m, over, n in counted}, definitions())
+def record(
+    writer: Writer,
+    contracts: Mapping[str, Contract],
+    run: Run,
+    deliveries: Iterable[Delivery],
+    counts: Mapping[tuple[str, str, bool], int],
+    unknown: DataFrame | None,
+) -> None:
+    """Write down what the rows of `deliveries` that became facts used (`counts` as in `uses`) and what no list knows; then `refresh`.
+
+    `unknown`: the rows with values that no list knows, None if there are none.
+    """
+    rows = uses({d.delivery_id: day_of(d) for d in deliveries}, counts, definitions())
     if rows:
         frame = writer.spark.createDataFrame(rows, spark_schema(contracts[USES]))
         writer.write(frame, table_name(contracts[USES]), "append", "mapping use", run.run_id)
-    _write_unmapped(writer, contracts[UNMAPPED], run, accepted)
+    if unknown is not None:
+        _write_unmapped(writer, contracts[UNMAPPED], run, unknown)
     refresh(writer, contracts, run)
 
 
@@ -179,10 +180,9 @@ def _write_unmapped(writer: Writer, contract: Contract, run: Run, accepted: Data
         .withColumn("code_list", F.coalesce(*[F.when(F.col("source_column") == column, F.lit(name)) for column, name in CODE_LISTS.items()]))
         .select(*[c.name for c in physical_columns(contract)])
     )
+    writer.write(rows, table_name(contract), "append", "unmapped", run.run_id)
     values, number = rows.agg(F.countDistinct("source_column", "unmapped_text"), F.sum("unmapped_rows")).collect()[0]
-    if values:
-        writer.write(rows, table_name(contract), "append", "unmapped", run.run_id)
-        print(f"代码表中没有的取值 {values} 种（{number} 处），见 silver.unmapped_value", flush=True)
+    print(f"代码表中没有的取值 {values} 种（{number} 处），见 silver.unmapped_value", flush=True)
 
 
 def refresh(writer: Writer, contracts: Mapping[str, Contract], run: Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -44,12 +43,12 @@ def build(
     feed, facts = contracts[FEED], contracts[FACTS]
     left = _take_out_deliveries(writer, contracts, taken_out, run)
     refined = writer.stage(_refine(writer, feed, deliveries).withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint")), "refined")
-    tallies = _tallies(refined)
+    tallies = _Tallies(refined)
     held = _hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
     if held:
         deliveries = [d for d in deliveries if d.delivery_id not in held]
         refined = refined.where(~F.col("delivery_id").isin(held))
-    if any(tallies[d.delivery_id].aside for d in deliveries if d.delivery_id in tallies):
+    if any(tallies.rows(d.delivery_id, "aside") for d in deliveries):
         _set_aside(writer, feed, refined, run)
     new = with_key(refined.where("size(reasons) = 0"))
     stored = with_key(writer.spark.table(table_name(facts)))
@@ -63,7 +62,8 @@ def build(
     placed = writer.hold(outcomes(assigned), "placed")
     moved = _write_facts(writer, facts, new, lone, touched, placed, left, run)
     _write_keys(writer, contracts, lone, assigned, left, run)
-    mapping_use.record(writer, contracts, run, deliveries, new)
+    unknown = [d.delivery_id for d in deliveries if tallies.rows(d.delivery_id, "unmapped")]
+    mapping_use.record(writer, contracts, run, deliveries, tallies.uses(), new.where(F.col("delivery_id").isin(unknown)) if unknown else None)
     return deliveries, _accounts(writer, contracts, {d.delivery_id for d in deliveries} | moved), _findings(feed, deliveries, tallies)
 
 
@@ -95,49 +95,58 @@ def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], iden
     return left
 
 
-@dataclass
-class _Tally:
-    """Of a delivery: its rows, how many of them are to be set aside, and by rule how many rows do not meet it, and the first of them."""
-
-    rows: int = 0
-    aside: int = 0
-    reasons: dict[str, tuple[int, int]] = field(default_factory=dict)
-    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-def _tallies(refined: DataFrame) -> dict[str, _Tally]:
-    """Count all of it in one pass."""
-    said = F.expr(
-        "concat(array(struct('rows' AS what, '' AS rule)), CASE WHEN size(reasons) > 0 THEN array(struct('aside' AS what, '' AS rule)) ELSE array() END,"
-        " transform(reasons, r -> struct('reason' AS what, r AS rule)), transform(quality_marks, m -> struct('mark' AS what, m AS rule)))"
-    )
-    counted = refined.select("delivery_id", "row_number", F.explode(said).alias("said")).groupBy("delivery_id", "said.what", "said.rule")
-    found: dict[str, _Tally] = {}
-    for identity, what, rule, number, first in counted.agg(F.count("*"), F.min("row_number")).collect():
-        tally = found.setdefault(identity, _Tally())
-        if what in ("rows", "aside"):
-            setattr(tally, what, number)
-        else:
-            (tally.reasons if what == "reason" else tally.marks)[rule] = (number, first)
-    return found
+# What a typed row says beside its columns, as pairs of what and which. What a row uses counts only if it becomes a fact.
+_SAYS = """concat(
+    array(struct('row' AS what, '' AS which)),
+    transform(reasons, r -> struct('reason' AS what, r AS which)),
+    transform(quality_marks, m -> struct('mark' AS what, m AS which)),
+    CASE WHEN size(reasons) > 0 THEN array(struct('aside' AS what, '' AS which)) ELSE concat(
+        transform(concat(corrections, crosswalks), i -> struct('applied' AS what, i AS which)),
+        transform(ended, i -> struct('ended' AS what, i AS which)),
+        CASE WHEN size(unmapped) > 0 THEN array(struct('unmapped' AS what, '' AS which)) ELSE array() END
+    ) END
+)"""
 
 
-def _hold_back(writer: Writer, feed: Contract, tallies: Mapping[str, _Tally], deliveries: list[Delivery]) -> list[str]:
+class _Tallies:
+    """How many rows of each delivery say what, counted in one pass, and the first of them."""
+
+    def __init__(self, refined: DataFrame) -> None:
+        said = refined.select("delivery_id", "row_number", F.explode(F.expr(_SAYS)).alias("said")).groupBy("delivery_id", "said.what", "said.which")
+        self._counted: dict[str, dict[str, dict[str, tuple[int, int]]]] = {}
+        for identity, what, which, number, first in said.agg(F.count("*"), F.min("row_number")).collect():
+            self._counted.setdefault(identity, {}).setdefault(what, {})[which] = (number, first)
+
+    def of(self, delivery: str, what: str) -> dict[str, tuple[int, int]]:
+        """``{which: (rows, first row)}``; ``what`` is ``reason`` or ``mark`` (by rule), ``applied`` or ``ended`` (by mapping)."""
+        return self._counted.get(delivery, {}).get(what, {})
+
+    def uses(self) -> dict[tuple[str, str, bool], int]:
+        """``{(delivery, mapping, whether it had ended): rows}`` of the rows that become facts."""
+        kinds = (("applied", False), ("ended", True))
+        return {(d, mapping, over): rows for d in self._counted for what, over in kinds for mapping, (rows, _) in self.of(d, what).items()}
+
+    def rows(self, delivery: str, what: str = "row") -> int:
+        """Of a delivery: all rows, those to be set ``aside``, or those with a value that no list knows (``unmapped``)."""
+        return self.of(delivery, what).get("", (0, 0))[0]
+
+
+def _hold_back(writer: Writer, feed: Contract, tallies: _Tallies, deliveries: list[Delivery]) -> list[str]:
     """Hold back those of ``deliveries`` of which more rows are to be set aside than the contract allows; return their ids."""
     if feed.quarantine_budget is None:
         return []
-    mine = {d.delivery_id: tallies[d.delivery_id] for d in deliveries if d.delivery_id in tallies}
-    over = {i: t for i, t in mine.items() if t.aside > FEW and t.aside > t.rows * feed.quarantine_budget}
+    counts = {d.delivery_id: (tallies.rows(d.delivery_id), tallies.rows(d.delivery_id, "aside")) for d in deliveries}
+    over = {i: (total, bad) for i, (total, bad) in counts.items() if bad > FEW and bad > total * feed.quarantine_budget}
     rules = {r.id: r.description for r in feed.rules}
-    for identity, t in over.items():
-        worst = sorted(t.reasons.items(), key=lambda r: (-r[1][0], r[0]))[:3]
+    for identity, (total, bad) in over.items():
+        worst = sorted(tallies.of(identity, "reason").items(), key=lambda r: (-r[1][0], r[0]))[:3]
         most = "；".join(f"{rules.get(rule, '记录的列数与表头不符')}（{number:,} 条）" for rule, (number, _) in worst)
         writer.ledger.hold(
             identity,
-            f"{t.rows:,} 条记录中有 {t.aside:,} 条（{t.aside / t.rows:.0%}）不合规则，超过上限 {feed.quarantine_budget:.0%}，整批扣留，没有进入加工，读者看到的数据不变。"
+            f"{total:,} 条记录中有 {bad:,} 条（{bad / total:.0%}）不合规则，超过上限 {feed.quarantine_budget:.0%}，整批扣留，没有进入加工，读者看到的数据不变。"
             f"主要是：{most}。请报送单位改正后重新报送；核对过、确认其余记录可用时：./lake accept {identity} --reason 原因",
         )
-        print(f"{identity}: 扣留，{t.aside} / {t.rows} 条不合规则", flush=True)
+        print(f"{identity}: 扣留，{bad} / {total} 条不合规则", flush=True)
     return sorted(over)
 
 
@@ -206,20 +215,25 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFra
     # Also keys whose last record has gone.
     gone = "" if left is None else " UNION ALL SELECT key_kind, key_value FROM work.taken_out"
     touched = f"(SELECT key_kind, key_value FROM assigned{gone})"  # noqa: S608 - no outside text
-    _take_out(writer, table, touched, "t.key_value = s.key_value AND t.key_kind = s.key_kind", run)
-    _take_out(writer, table, touched, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value", run)
-    _take_out(writer, review, touched, "t.key_value = s.key_value", run)
+    matches = [
+        (table, "t.key_value = s.key_value AND t.key_kind = s.key_kind"),
+        (table, "t.key_kind = 'uscc_name' AND s.key_kind <> 'name' AND split_part(t.key_value, '|', 1) = s.key_value"),
+        (review, "t.key_value = s.key_value"),
+    ]
+    _take_out(writer, matches, touched, run)
     writer.write(keys.select(*[c.name for c in contracts[KEYS].columns]), table, "append", "keys", run.run_id)
     reviews = contested.select(*[c.name for c in contracts[REVIEW].columns])
     if not reviews.isEmpty():
         writer.write(reviews, review, "append", "review", run.run_id)
 
 
-def _take_out(writer: Writer, table: str, touched: str, matches: str, run: Run) -> None:
-    """Delete the rows ``t`` of a table that match a touched key ``s``. Most deliveries touch none: a look is cheaper than a MERGE."""
+def _take_out(writer: Writer, matches: list[tuple[str, str]], touched: str, run: Run) -> None:
+    """Delete the rows ``t`` of tables that match a touched key ``s``. Most deliveries touch none: one look is cheaper than each MERGE."""
     keys = f"(SELECT DISTINCT key_kind, key_value FROM {touched})"  # noqa: S608 - no outside text
-    if not writer.spark.sql(f"SELECT 1 FROM {table} AS t JOIN {keys} AS s ON {matches} LIMIT 1").isEmpty():  # noqa: S608 - no outside text
-        writer.change(f"MERGE INTO {table} AS t USING {keys} AS s ON {matches} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
+    looks = [f"(SELECT {n} AS n FROM {table} AS t JOIN {keys} AS s ON {match} LIMIT 1)" for n, (table, match) in enumerate(matches)]  # noqa: S608
+    for (number,) in sorted(writer.spark.sql(" UNION ALL ".join(looks)).collect()):
+        table, match = matches[number]
+        writer.change(f"MERGE INTO {table} AS t USING {keys} AS s ON {match} WHEN MATCHED THEN DELETE", table, "keys", run.run_id)
 
 
 def _accounts(writer: Writer, contracts: Mapping[str, Contract], identities: Collection[str]) -> list[Account]:
@@ -237,11 +251,11 @@ def _accounts(writer: Writer, contracts: Mapping[str, Contract], identities: Col
     return [Account(identity, **c) for identity, c in sorted(counts.items())]
 
 
-def _findings(feed: Contract, deliveries: list[Delivery], tallies: Mapping[str, _Tally]) -> list[Finding]:
+def _findings(feed: Contract, deliveries: list[Delivery], tallies: _Tallies) -> list[Finding]:
     rules = {r.id: (r.severity, r.description) for r in feed.rules} | {UNSPLITTABLE: ("quarantine", "记录的列数与表头不符，无法拆分")}
     return [
         Finding(d.delivery_id, rule, *rules[rule], affected, first)
         for d in deliveries
-        if d.delivery_id in tallies
-        for rule, (affected, first) in {**tallies[d.delivery_id].reasons, **tallies[d.delivery_id].marks}.items()
+        for what in ("reason", "mark")
+        for rule, (affected, first) in tallies.of(d.delivery_id, what).items()
     ]
