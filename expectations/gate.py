@@ -107,12 +107,13 @@ def judge_silver(
     uses, status, unmapped = (table_name(contracts[i]) for i in (USES, STATUS, UNMAPPED))
     area, industry = (table_name(contracts[i]) for i in ("silver.ref_area", "silver.ref_industry"))
     new = {name: _new(rows[name], at[name]) for name in at}
-    questions = _of_contracts(contracts, at, rows, new, parent)
+    questions, figures = _of_contracts(contracts, at, rows, new, parent)
     mine = F.col("delivery_id").isin(sorted(taken))
     told = new[facts].where(mine).agg(F.sum(F.size("corrections")), F.expr("count_if(array_contains(quality_marks, 'enterprise_type_known'))"))
     corrected, unknown_types = (n or 0 for n in told.collect()[0])
+    touched = None if new[facts] is rows[facts] else new[facts]
     applied, anchors = rows[facts].where("fact_outcome = 'applied'"), rows[keys].where("is_anchor")
-    figures = [
+    figures += [
         Figure(
             "facts_conserved",
             at[facts],
@@ -124,7 +125,7 @@ def judge_silver(
         Figure(
             "fact_single_state",
             at[facts],
-            _several(_beside(applied, new[facts], rows[facts], "subject_id"), "subject_id", "effective_from"),
+            _several(_beside(applied, touched, "subject_id"), "subject_id", "effective_from"),
             0,
             0,
             "同一主体同一业务日期只能有一个状态",
@@ -156,7 +157,7 @@ def judge_silver(
         Figure(
             "subject_single_anchor",
             at[keys],
-            _several(_beside(anchors, new[keys], rows[keys], "subject_id"), "subject_id"),
+            _several(_beside(anchors, None if new[keys] is rows[keys] else new[keys], "subject_id"), "subject_id"),
             0,
             0,
             "一个主体只能有一个主键",
@@ -201,7 +202,8 @@ def judge_gold(
     subjects = rows[facts].where("fact_outcome = 'applied'").agg(F.countDistinct("subject_id")).collect()[0][0]
     marks = rows[archive].agg(F.sum(F.size("quality_marks"))).collect()[0][0] or 0
     total = F.sum("subjects").alias("figure")
-    figures = [
+    questions, figures = _of_contracts(gold, at, rows, new, parent)
+    figures += [
         Figure(
             "archive_conserved",
             at[archive],
@@ -224,7 +226,7 @@ def judge_gold(
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
         least = round(before.row_count * (1 - LARGEST_LOSS))
         figures.append(Figure("rows_not_lost", at[archive], rows[archive].select("subject_id"), least, None, description, "准确性"))
-    return _ask(context, "gold", [*_of_contracts(gold, at, rows, new, parent), _figures(spark, figures)])
+    return _ask(context, "gold", [*questions, _figures(spark, figures)])
 
 
 def _at(spark: SparkSession, table: TableVersion) -> DataFrame:
@@ -246,26 +248,25 @@ def _of_contracts(
     rows: Mapping[str, DataFrame],
     new: Mapping[str, DataFrame],
     parent: Mapping[str, TableVersion],
-) -> list[Question]:
-    """What the contracts of the candidates that are not as in ``parent`` expect of their new rows, and of those with the same keys."""
-    questions = []
+) -> tuple[list[Question], list[Figure]]:
+    """What the contracts of the candidates that are not as in ``parent`` expect: of their new rows, and of those with the same keys."""
+    questions, figures = [], []
     for contract in contracts.values():
         name = table_name(contract)
-        if name not in at or name not in new or (name in parent and parent[name].version == at[name].version):
+        if name not in at or (name in parent and parent[name].version == at[name].version):
             continue
-        expected = suites.from_contract(contract)
-        if new[name] is rows[name]:
-            questions.append(Question(contract.id, rows[name], [(at[name], e) for _, e in expected]))
-            continue
-        of_rows = [(at[name], e) for rule, e in expected if rule.metric not in ("rowCount", "duplicateValues")]
-        questions.append(Question(contract.id, new[name], of_rows))
-        for rule, expectation in expected:
-            if rule.metric == "rowCount":
-                questions.append(Question(rule.id, rows[name].select(WRITE_NUMBER), [(at[name], expectation)]))
-            elif rule.metric == "duplicateValues":
-                same = _beside(rows[name].select(*rule.columns), new[name], rows[name], *rule.columns)
-                questions.append(Question(rule.id, same, [(at[name], expectation)]))
-    return questions
+        candidate, expected = at[name], suites.from_contract(contract)
+        if new[name] is not rows[name]:
+            # Of a part of the rows neither says anything: what stands beside it is counted.
+            for rule in [r for r, _ in expected if r.metric == "duplicateValues"]:
+                twice = _several(_beside(rows[name], new[name], *rule.columns), *rule.columns)
+                figures.append(Figure(rule.id, candidate, twice, 0, 0, rule.description, rule.dimension))
+            for rule in [r for r, _ in expected if r.metric == "rowCount"]:
+                least = rule.threshold + (rule.operator == "mustBeGreaterThan")
+                figures.append(Figure(rule.id, candidate, rows[name].select(WRITE_NUMBER), least, None, rule.description, rule.dimension))
+            expected = [(r, e) for r, e in expected if r.metric not in ("duplicateValues", "rowCount")]
+        questions.append(Question(contract.id, new[name], [(candidate, e) for _, e in expected]))
+    return questions, figures
 
 
 def _figures(spark: SparkSession, figures: list[Figure]) -> Question:
@@ -295,9 +296,9 @@ def _several(rows: DataFrame, *columns: str) -> DataFrame:
     return rows.groupBy(*columns).count().where("count > 1")
 
 
-def _beside(rows: DataFrame, new: DataFrame, every: DataFrame, *columns: str) -> DataFrame:
-    """Those of ``rows`` that agree with a new one in ``columns``: all, where every row is new."""
-    return rows if new is every else rows.join(new.select(*columns).distinct(), [*columns], "left_semi")
+def _beside(rows: DataFrame, new: DataFrame | None, *columns: str) -> DataFrame:
+    """Those of ``rows`` that agree with a new one in ``columns``; all where ``new`` is None, as every row is."""
+    return rows if new is None else rows.join(new.select(*columns).distinct(), [*columns], "left_semi")
 
 
 def _ask(context: Context, layer: str, questions: Iterable[Question]) -> list[Verdict]:

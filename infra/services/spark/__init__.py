@@ -54,7 +54,7 @@ def _command(context: Context) -> Command:
     jars = settings.site_packages / "pyspark" / "jars"
     classpath = ":".join([f"{jars}/*", *(str(j) for j in settings.delta_jars)])
     argv = [
-        settings.java, f"-Xmx{settings.values['memory']['spark']}", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true",
+        settings.java, f"-Xmx{settings.values['memory']['spark']}", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true",
         "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", *java_openings(),
         f"-Dderby.system.home={settings.folder('scratch')}", f"-Djava.io.tmpdir={settings.folder('scratch')}", f"-Dlog4j2.configurationFile={conf / 'log4j2.properties'}",
         "-cp", classpath, "org.apache.spark.deploy.SparkSubmit", "--properties-file", str(conf / "spark-defaults.conf"),
