@@ -66,7 +66,7 @@ def send(published: Any, file: tuple[str, dict[str, Any], list[str]], again: str
 
 
 # What says when and how a row came, not what it says.
-HOW_IT_CAME = {"release_id", "subject_id", "first_known_at", "known_at", "delivery_id", "row_number", "arrived_at", "content_hash"}
+HOW_IT_CAME = {"release_id", "write_number", "subject_id", "first_known_at", "known_at", "delivery_id", "row_number", "arrived_at", "content_hash"}
 
 
 def business(published: Any, tag: str) -> dict[str, list[str]]:
