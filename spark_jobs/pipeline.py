@@ -32,6 +32,7 @@ from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, table_name
 from catalog.properties import Kind
 from infra import dashboards, store
+from infra.delta_log import LogDamaged
 from infra.ledger import Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
@@ -392,6 +393,9 @@ def main() -> int:
         lines = [line.strip() for line in f"{error}\n{causes or ''}".splitlines() if line.strip()]
         line = next((line for line in lines if "No space left" in line), lines[0])
         print(f"Spark refused a statement: {line}\n  do:  {_do(line)}", file=sys.stderr, flush=True)
+    except LogDamaged as damaged:
+        place = f"{damaged.table.name} 版本 {damaged.version} 的 {damaged.file}（{damaged.what}）"
+        print(f"存储损坏：{place}\n  do:  运行 ./lake check 查看全部，再运行 ./lake check --repair", file=sys.stderr, flush=True)
     except OSError as error:
         print(f"{error.strerror or error}: {error.filename or ''}\n  do:  {_do(str(error))}", file=sys.stderr, flush=True)
     return 1
