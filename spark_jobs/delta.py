@@ -14,6 +14,8 @@ from infra.durable import sync
 from infra.ledger import TableVersion
 from infra.problems import Problem
 
+# Of a table: each run adds a few, then they are put together. Of 50 and less Delta keeps the list beside each commit.
+MOST_FILES = 40
 STAMP = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -65,7 +67,7 @@ def fence(spark: SparkSession, table: str, epoch: int) -> None:
         write(spark.table(table).limit(0), table, epoch, "append")
 
 
-def log_of(table: str) -> DeltaLog:
+def _log(table: str) -> DeltaLog:
     """A table's log as it lies on disk: versions and their writers are listed there, and asking Spark for them costs a job each.
 
     Raises:
@@ -77,20 +79,20 @@ def log_of(table: str) -> DeltaLog:
 def newest_version(table: str) -> int:
     """The newest version of a table; -1 where there is none."""
     try:
-        return log_of(table).newest
+        return _log(table).newest
     except FileNotFoundError:
         return -1
 
 
 def files(table: str) -> tuple[DataFile, ...]:
     """The data files of a table's newest version."""
-    log = log_of(table)
+    log = _log(table)
     return log.snapshot(log.newest).files
 
 
 def newest_note(table: str) -> str | None:
     """What the newest commit of a table carries: the stamp of a session, or what its writer has noted; None also if it can't be read."""
-    log = log_of(table)
+    log = _log(table)
     try:
         return next(log.notes(log.newest - 1)).text
     except LogDamaged:
@@ -113,7 +115,7 @@ def check_strangers(spark: SparkSession, table: str, after: int, stamp: str) -> 
         Problem: somebody else has written, or the table could be read wrongly by Trino (docs/decisions/0011).
     """
     try:
-        strange = [f"version {n.version} ({n.operation})" for n in log_of(table).notes(after) if n.text != stamp]
+        strange = [f"version {n.version} ({n.operation})" for n in _log(table).notes(after) if n.text != stamp]
     except LogDamaged as damaged:
         strange = [f"version {damaged.version} ({damaged.file} {damaged.what})"]
     if strange:

@@ -45,8 +45,6 @@ REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
 SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
-# Of a table of silver or gold; each run adds a few. Of 50 and less Delta keeps the list beside each commit.
-MOST_FILES = 40
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ def _compact(spark: SparkSession, tables: Iterable[Contract], anew: bool) -> set
     """
     if anew:
         return {table_name(c) for c in tables}
-    many = {table_name(c) for c in tables if len(delta.files(table_name(c))) > MOST_FILES}
+    many = {table_name(c) for c in tables if len(delta.files(table_name(c))) > delta.MOST_FILES}
     for table in many:
         spark.sql(f"OPTIMIZE {table}")
         print(f"{table}: compacted", flush=True)

@@ -42,7 +42,6 @@ PROJECTIONS = {
 
 # Projections whose rows never change, with the column that says when they came: a run appends to them what is new.
 GROWING = {"ops.releases": "published_at", "ops.quality_results": "judged_at"}
-MOST_FILES = 64  # then it is written anew, as one
 
 PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in PROJECTIONS)
 
@@ -190,14 +189,16 @@ def _growth(ledger: Ledger, sql: str, column: str, note: str | None, table: str)
     What came after the moment that the table's note names is appended, if the ledger has as many rows before it as the note says.
     """
     ((count, last),) = ledger.rows(f"SELECT count(*), max({column})::text FROM ({sql}) AS p")  # noqa: S608 - our own statements
+    holds = f"rows:{count} until:{last}"
     noted = re.fullmatch(r"rows:(\d+) until:([0-9 :.+-]+)", note or "")
-    if noted and len(delta.files(table)) < MOST_FILES:
+    if noted and note == holds:
+        return "append", [], holds
+    if noted and len(delta.files(table)) < delta.MOST_FILES:
         until = f"timestamptz '{noted[2]}'"
         ((known,),) = ledger.rows(f"SELECT count(*) FROM ({sql}) AS p WHERE {column} <= {until}")  # noqa: S608
         if known == int(noted[1]):
-            rows = ledger.rows(f"SELECT * FROM ({sql}) AS p WHERE {column} > {until}") if known < count else []  # noqa: S608
-            return "append", rows, f"rows:{count} until:{last}"
-    return "overwrite", ledger.rows(sql), f"rows:{count} until:{last}"
+            return "append", ledger.rows(f"SELECT * FROM ({sql}) AS p WHERE {column} > {until}"), holds  # noqa: S608
+    return "overwrite", ledger.rows(sql), holds
 
 
 def contents_digest(rows: Iterable[tuple[Any, ...]]) -> str:

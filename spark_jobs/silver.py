@@ -42,7 +42,7 @@ def build(
     """
     feed, facts = contracts[FEED], contracts[FACTS]
     left = _take_out_deliveries(writer, contracts, taken_out, run)
-    refined = writer.stage(_refine(writer, feed, deliveries).withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint")), "refined")
+    refined = writer.stage(_numbered(_refine(writer, feed, deliveries), run), "refined")
     tallies = _Tallies(refined)
     held = _hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
     if held:
@@ -81,6 +81,11 @@ def _refine(writer: Writer, feed: Contract, deliveries: list[Delivery]) -> DataF
         .withColumn("known_at", F.col("arrived_at"))
         .withColumn("value_kind", F.expr("CASE WHEN simulated THEN 'simulated' ELSE 'observed' END"))
     )
+
+
+def _numbered(rows: DataFrame, run: Run) -> DataFrame:
+    """Rows that say which run wrote them."""
+    return rows.withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint"))
 
 
 def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], identities: list[str], run: Run) -> DataFrame | None:
@@ -173,7 +178,7 @@ def _write_facts(
     # The month in which a subject was counted by a record that is gone can't be found in the facts any more.
     changed = changed.withColumn("registration_date", F.lit(None).cast("date"))
     changed = changed if left is None else changed.union(left.select("subject_id", "registration_date"))
-    writer.stage(changed.withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint")), "changed_subject")
+    writer.stage(_numbered(changed, run), "changed_subject")
     if moved:
         writer.change(
             f"""MERGE INTO {table} AS t USING moved AS s ON t.delivery_id = s.delivery_id AND t.row_number = s.row_number
@@ -200,7 +205,6 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFra
         .agg(F.max("is_anchor").alias("is_anchor"), F.min("known_at").alias("known_at"))
         .union(lone.selectExpr("key_kind", "key_value", "subject_id", "true", "known_at"))
         .withColumn("key_id", F.expr(key_id_sql("key_kind", "key_value")))
-        .withColumn(WRITE_NUMBER, F.lit(run.number).cast("bigint"))
     )
     contested = (
         assigned.where("contested")
@@ -221,7 +225,7 @@ def _write_keys(writer: Writer, contracts: Mapping[str, Contract], lone: DataFra
         (review, "t.key_value = s.key_value"),
     ]
     _take_out(writer, matches, touched, run)
-    writer.write(keys.select(*[c.name for c in contracts[KEYS].columns]), table, "append", "keys", run.run_id)
+    writer.write(_numbered(keys, run).select(*[c.name for c in contracts[KEYS].columns]), table, "append", "keys", run.run_id)
     reviews = contested.select(*[c.name for c in contracts[REVIEW].columns])
     if not reviews.isEmpty():
         writer.write(reviews, review, "append", "review", run.run_id)

@@ -96,8 +96,12 @@ class Lake:
     def loaded(self, case: Case) -> None:
         """A fresh instance with the register in it, unless one is there."""
         if not (self.state / "warehouse" / "gold_tables.db").exists():
-            self.fresh()
-            self.ingest(case.register)
+            self.load(case)
+
+    def load(self, case: Case) -> None:
+        """A fresh instance with the register in it."""
+        self.fresh()
+        self.ingest(case.register)
 
     def measuring(self) -> AbstractContextManager[Measured]:
         """Measure all processes of the instance."""
@@ -150,6 +154,10 @@ class Lake:
         cursor = as_publisher(self.context).cursor()
         cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM lake.gold.archive_subject ORDER BY subject_id")  # noqa: S608 - our own columns
         return digest(tuple(row) for row in iter(cursor.fetchone, None))
+
+    def added(self, before: dict[str, int]) -> int:
+        """How many bytes the tables have got since they were as `stored` said."""
+        return sum(size for path, size in self.stored().items() if path not in before)
 
     def stored(self) -> dict[str, int]:
         """Bytes of all table files by name of file: what is new after a step is what it has written."""

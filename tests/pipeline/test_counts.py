@@ -1,8 +1,8 @@
 """What a day costs, in numbers that don't depend on the machine: Spark's jobs and stages, and what is written to tables.
 
 Seen on 2026-11-27: 20, 256, 132 (191 where a table must be set back first) and 23 jobs, each of one stage, 116 files of 404,711 bytes; at the
-day's beginning 27, 414, 381, 37, 160 and 683,334. A limit is a tenth more than was seen, and room for the checkpoints that some commits write. Where a change makes a step cheaper, its
-limit goes down with it.
+day's beginning 27, 414, 381, 37, 160 and 683,334. A limit is a tenth more than was seen, and room for the checkpoints that some commits
+write. Where a change makes a step cheaper, its limit goes down with it.
 """
 
 import random

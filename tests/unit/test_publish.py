@@ -168,5 +168,5 @@ def test_a_projection_that_only_gains_rows_gets_the_new_ones(monkeypatch, moment
 
 
 def test_a_projection_of_many_files_is_written_anew(monkeypatch):
-    monkeypatch.setattr(publish.delta, "files", lambda table: ["a"] * publish.MOST_FILES)
+    monkeypatch.setattr(publish.delta, "files", lambda table: ["a"] * publish.delta.MOST_FILES)
     assert publish._growth(Counting([1, 2]), "SELECT at FROM t", "at", "rows:1 until:1", "ops_tables.t")[:2] == ("overwrite", [(1,), (2,)])

@@ -15,15 +15,14 @@ def contenders(case: Case) -> list[Contender]:
 
     def prepare(number: int) -> None:
         if number == 0:
-            lake.fresh()
-            lake.ingest(case.register)
+            lake.load(case)
         case.day(number)
 
     def work(number: int) -> Measured:
         before = lake.stored()
         measured = lake.ingest([case.day(number)])
         # What was asked of files by all services tells little; what the tables have grown by is the cost of a day.
-        measured.written = sum(size for path, size in lake.stored().items() if path not in before)
+        measured.written = lake.added(before)
         return measured
 
     def all_so_far(number: int) -> list[Delivery]:

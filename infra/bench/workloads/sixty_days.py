@@ -24,10 +24,6 @@ def contenders(case: Case) -> list[Contender]:
     lake = Lake()
     rows = case.share(DAYS)
 
-    def begin(number: int) -> None:
-        lake.fresh()
-        lake.ingest(case.register)
-
     def live(number: int) -> Measured:
         """Day after day; on some of them something goes wrong."""
         days = [case.day(n, rows) for n in range(DAYS)]
@@ -37,7 +33,7 @@ def contenders(case: Case) -> list[Contender]:
             for n, day in enumerate(days):
                 before, start = lake.stored(), time.monotonic()
                 faults.get(n, _send)(lake, case, day)
-                costs.append((time.monotonic() - start, sum(size for path, size in lake.stored().items() if path not in before)))
+                costs.append((time.monotonic() - start, lake.added(before)))
             lake.lake("run")
         measured.days = costs
         measured.written = sum(b for _, b in costs)
@@ -47,7 +43,7 @@ def contenders(case: Case) -> list[Contender]:
         return lake.ingest([*case.register, *(case.day(n, rows) for n in range(DAYS))])
 
     return [
-        Contender("day after day", begin, live, lambda number: lake.outcome()),
+        Contender("day after day", lambda number: lake.load(case), live, lambda number: lake.outcome()),
         Contender("one build", lambda number: lake.fresh(), anew, lambda number: lake.outcome()),
     ]
 
