@@ -155,7 +155,9 @@ def test_every_chart_is_drawn_and_nothing_is_wrong(visit, place):
             shutil.chown(path, place.settings.state.owner(), place.settings.state.group())
     assert visit.wrong == []
     assert visit.page.locator(".ant-alert-error").count() == 0
-    assert visit.page.locator("[data-test-chart-name]").count() == len(CHARTS)
+    # Superset takes its charts out and puts them back when a part of the page comes late; they have to be there in the end.
+    visit.settled()
+    expect(visit.page.locator("[data-test-chart-name]")).to_have_count(len(CHARTS), timeout=SECONDS)
     # Nothing is cut at the side.
     assert visit.page.evaluate("document.documentElement.scrollWidth") == WIDTH
 
