@@ -6,6 +6,7 @@ them are. Where that is not so, the delivery stops with what was seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,7 +16,9 @@ from spark_jobs.ingest.readers import Cells, Row, Sheet
 from spark_jobs.ingest.refusal import Refused
 
 BANNER_ROWS = 30  # the header is looked for in so many filled rows
-FOOTERS = ("合计", "总计", "小计", "数据来源", "制表", "填表", "填报", "审核", "备注", "注：", "注:", "说明：", "说明:", "打印时间", "导出时间")
+TOTALS = ("合计", "总计", "小计")
+FOOTERS = (*TOTALS, "数据来源", "制表", "填表", "填报", "审核", "备注", "注：", "注:", "说明：", "说明:", "打印时间", "导出时间")
+_TOTAL = re.compile(r"[0-9][0-9,.]* *(?:条|户|件|家|个|人|元|万元|亿元)?")
 _FOOTER_BEGINS = frozenset(footer[0] for footer in FOOTERS)
 FOOTER_SHARE = 1 / 3  # a footer fills no more of the columns than this
 
@@ -121,6 +124,12 @@ def _bind(contract: Contract, bindings: dict[str, str], sheet: str, number: int,
     return columns
 
 
+def _is_footer(first: str, cells: Cells, width: int) -> bool:
+    """Whether a row whose first text begins like a footer is one: it fills few columns, or says nothing but totals."""
+    filled = [text for c in cells if (text := c.strip())]
+    return len(filled) <= max(1, width * FOOTER_SHARE) or (first in TOTALS and all(_TOTAL.fullmatch(text) for text in filled if text != first))
+
+
 def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool) -> Iterator[Row]:
     width = len(found.columns)
     header = header[:width]
@@ -134,7 +143,7 @@ def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool)
             if not first:
                 continue
         # Each judgement begins with a test of one character, because nearly no row needs more.
-        if first[0] in _FOOTER_BEGINS and first.startswith(FOOTERS) and sum(1 for c in cells if c.strip()) <= max(1, width * FOOTER_SHARE):
+        if first[0] in _FOOTER_BEGINS and first.startswith(FOOTERS) and _is_footer(first, cells, width):
             found.notes.append(f"第 {number} 行“{first[:12]}”是表尾或合计，不是记录")
             continue
         if header[0][0] in cells[0] and [tidy(c) for c in cells[:width]] == header:

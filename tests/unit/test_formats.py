@@ -56,6 +56,21 @@ def test_spreadsheets_as_districts_send_them(tmp_path):
     assert [n.split("“")[1].split("”")[0] for n in table.notes] == ["合计", "数据来源：演示"]
 
 
+@pytest.mark.parametrize(
+    ("row", "footer"),
+    [
+        (["合计", "8 条", ""], True),
+        (["合计", "1,234", "56.7 万元"], True),
+        (["总计", "12 户", "-", ""], False),  # something that is no number: perhaps a record
+        (["合计行贸易有限公司", "8 条", ""], False),
+        (["数据来源：登记注册处", "", ""], True),
+        (["数据来源：登记注册处", "2019", ""], False),
+    ],
+)
+def test_a_narrow_sheet_has_footers_too(row, footer):
+    assert tables._is_footer(row[0], row, len(row)) is footer
+
+
 def test_values_of_spreadsheets_are_what_people_see(tmp_path):
     import datetime as dt
 
