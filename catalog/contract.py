@@ -61,6 +61,20 @@ RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
     ),
     Kind.DERIVED: (),
     Kind.QUARANTINE: (),
+    Kind.RECORD: (
+        ("record_id", True, 0),
+        ("effective_from", True, 0),
+        ("known_at", True, 0),
+        ("source_revision", True, 0),
+        ("content_hash", True, 0),
+        ("fact_outcome", True, 0),
+        ("is_conflict", True, 0),
+        ("quality_marks", True, 0),
+        ("delivery_id", True, 1),
+        ("row_number", True, 2),
+        ("value_kind", True, 0),
+        ("write_number", True, 0),
+    ),
     Kind.MART: (("as_of", True, 0), ("value_kind", True, 0)),
     Kind.PROJECTION: (),
 }
@@ -119,6 +133,8 @@ class Column:
     code_list: str | None = None
     code_list_edition: str | None = None
     element: str | None = None
+    reader: str | None = None  # credit_code | name: how a delivered text becomes the value, where the type alone does not say it
+    delivered_unit: str | None = None  # of the amounts of a delivery, where it is not yuan
     reserved: bool = False
 
     @property
@@ -171,8 +187,13 @@ class Contract:
     quarantine_budget: float | None  # feed: the largest share of a delivery's rows that may be set aside
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
+    record_key: tuple[str, ...]  # feed: the columns that tell one record from another; empty where a module of its own refines the rows
+    record_date: str | None  # feed: the column with the day of what a record states
     release_column: Column  # what the published view adds
     reasons_column: Column  # what the quarantine of a feed adds
+    record_columns: tuple[Column, ...]  # what the typed records of a feed add
+    record_readers: tuple[str, ...]
+    record_sharing: tuple[str, str | None]  # attribute and condition
 
     @property
     def id(self) -> str:
@@ -190,7 +211,7 @@ class Contract:
         raise KeyError(f"{self.id} has no column {name}")
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.CSafeLoader):
     """YAML as JSON would have it: no repeated key (the second would win silently), no dates from text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -314,12 +335,14 @@ class _Reader:
             self.problem("kind", f"{custom.kind} does not belong into {layer}; use {' or '.join(sorted(KINDS_OF_LAYER[layer]))}")
         declared = [column for column in (self._column(p) for p in table.properties or []) if column]
         columns = self._with_reserved(custom.kind, declared)
-        rules = [*self._rules(table, columns), *([] if custom.kind is Kind.FEED else _implied_rules(name, columns))]
+        implied = _record_rules(columns, custom) if custom.kind is Kind.FEED else implied_rules(name, columns)
+        rules = [*self._rules(table, columns), *implied]
         if custom.kind is not Kind.FEED:
             for rule in rules:
                 if "check" in rule.arguments:
                     self.problem(f"quality {rule.id}", "a named check judges the rows of a feed as they are refined; use pattern or validValues here")
         self._check_columns(custom.kind, columns)
+        self._check_record(custom, declared)
         for rule_id in sorted({rule.id for rule in rules if [r.id for r in rules].count(rule.id) > 1}):
             self.problem(f"quality {rule_id}", "the rule id is used twice; choose another")
         return Contract(
@@ -347,6 +370,11 @@ class _Reader:
             quarantine_budget=custom.quarantineBudget,
             columns=tuple(columns),
             rules=tuple(rules),
+            record_key=tuple(custom.recordKey),
+            record_date=custom.recordDate,
+            record_columns=tuple(reserved_column(n, self.fields, required=r, key=k) for n, r, k in RESERVED[Kind.RECORD] if custom.recordKey),
+            record_readers=tuple(custom.recordReaders),
+            record_sharing=(custom.recordSharing or custom.sharing, custom.recordSharingCondition),
             release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),
             reasons_column=reserved_column(REASONS_COLUMN, self.fields, required=True),
         )
@@ -430,7 +458,24 @@ class _Reader:
             code_list=custom.codeList,
             code_list_edition=custom.codeListEdition,
             element=field.element,
+            reader=field.reader,
+            delivered_unit=custom.deliveredUnit,
         )
+
+    def _check_record(self, custom: TableProperties, declared: list[Column]) -> None:
+        """The columns that a feed's records are told apart by, and their day, are there; so is what typed records need."""
+        types = {column.name: column.type for column in declared}
+        for name in custom.recordKey:
+            if name not in types:
+                self.problem("recordKey", f"{name} is no column of this feed; correct it")
+        if custom.recordDate is not None and types.get(custom.recordDate) not in ("DATE", "TIMESTAMP"):
+            self.problem("recordDate", f"{custom.recordDate} is no column of this feed with a date or a time; correct it")
+        reserved = {name for name, _, _ in RESERVED[Kind.RECORD]}
+        for column in declared:
+            if custom.recordKey and column.name in reserved:
+                self.problem(f"column {column.name}", "reserved for what the lake adds to typed records; choose another name")
+            if column.delivered_unit is not None and not (custom.kind is Kind.FEED and column.type.startswith("DECIMAL")):
+                self.problem(f"column {column.name}", "deliveredUnit belongs to an amount of a feed; remove it")
 
     def _with_reserved(self, kind: Kind, declared: list[Column]) -> list[Column]:
         """Declared columns, then the reserved ones that the contract does not name itself (it may, to make one a key)."""
@@ -542,7 +587,54 @@ def reserved_column(name: str, fields: Mapping[str, FieldDefinition], *, require
     )
 
 
-def _implied_rules(table: str, columns: list[Column]) -> Iterator[Rule]:
+def _record_rules(columns: list[Column], custom: TableProperties) -> Iterator[Rule]:
+    """What types and allowed values already say of the rows of a feed whose records are read by them.
+
+    What can't be read is left empty and marked; where it tells records apart or dates them, the row is set aside.
+    """
+    if not custom.recordKey:
+        return
+    slipped = "该行有两处以上内容读不成该列的值，多为列错位；请核对导出程序后整行重报"
+    yield Rule("columns_aligned", "invalidValues", (columns[0].name,), {"check": "aligned"}, "mustBe", 0, "quarantine", "准确性", slipped)
+    for c in columns:
+        if c.reserved:
+            continue
+        told = c.name in custom.recordKey or c.name == custom.recordDate
+        if c.name == custom.recordDate:
+            yield Rule(f"{c.name}_present", "missingValues", (c.name,), {}, "mustBe", 0, "quarantine", "完整性", f"{c.chinese}不能为空；请补报")
+        if what := _readable_as(c):
+            severity = "quarantine" if told else "warn"
+            yield Rule(
+                f"{c.name}_readable",
+                "invalidValues",
+                (c.name,),
+                {"check": "readable"},
+                "mustBe",
+                0,
+                severity,
+                "规范性",
+                f"{c.chinese}{what}；请核对后重报",
+            )
+
+
+def _readable_as(column: Column) -> str | None:
+    """What a delivered text fails to be that can't be read; None: every text will do."""
+    if column.allowed:
+        return f"不在允许值之内（{'、'.join(label for _, label in column.allowed)}）"
+    if column.reader == "credit_code":
+        return "不是统一社会信用代码或注册号"
+    if column.type.startswith("DECIMAL"):
+        return "不是金额或数值，或超出范围"
+    return {
+        "DATE": "读不出年、月、日，或日期不存在",
+        "TIMESTAMP": "读不出日期和时间，或日期不存在",
+        "INT": "不是整数",
+        "BIGINT": "不是整数",
+        "BOOLEAN": "不是“是”或“否”",
+    }.get(column.type)
+
+
+def implied_rules(table: str, columns: list[Column]) -> Iterator[Rule]:
     """What `required`, the key and allowed values already say, as rules that stop the promotion."""
     key = tuple(c.name for c in sorted((c for c in columns if c.key), key=lambda c: c.key))
     titles = {c.name: c.chinese for c in columns}
@@ -557,11 +649,20 @@ def _implied_rules(table: str, columns: list[Column]) -> Iterator[Rule]:
 
 
 def load_contracts(root: Path = CONTRACTS, fields_path: Path = FIELDS) -> dict[str, Contract]:
-    """All contracts below `root`, by id (`layer.table`), sorted by id.
+    """All contracts below `root`, by id (`layer.table`), sorted by id. Our own are read once in a process.
 
     Raises ContractError with every problem found: in the dictionary, in a file, or between files (lineage to a table that has
     no contract, a rule id used by two tables).
     """
+    return dict(_own() if (root, fields_path) == (CONTRACTS, FIELDS) else _load(root, fields_path))
+
+
+@cache
+def _own() -> dict[str, Contract]:
+    return _load(CONTRACTS, FIELDS)
+
+
+def _load(root: Path, fields_path: Path) -> dict[str, Contract]:
     fields = load_fields(fields_path)
     problems: list[str] = []
     contracts: dict[str, Contract] = {}

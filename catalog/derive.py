@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from catalog.contract import Column, Contract, Rule
+from catalog.contract import Column, Contract, Rule, implied_rules
 from catalog.properties import Kind
 
 READ_CATALOG = "lake"  # read only, for everybody
@@ -94,13 +94,48 @@ def quarantine_of(feed: Contract) -> Contract:
         inputs=(feed.id,),
         columns=columns,
         rules=rules,
+        record_key=(),
     )
 
 
+def records_of(feed: Contract) -> Contract:
+    """The table of a feed's typed records: the columns of the feed, and what became of each row in the history of its record.
+
+    Of the rows of one ``record_id``, those whose outcome is ``applied`` are the record's history; the last of them, by ``effective_from``, is
+    how the record stands. Raises ValueError for a feed that a module of its own refines.
+    """
+    if not feed.record_key:
+        raise ValueError(f"{feed.id} has no recordKey: a module of its own refines its rows")
+    columns = [replace(c, required=False, synonyms=()) for c in feed.columns if not c.reserved] + list(feed.record_columns)
+    return replace(
+        feed,
+        layer="silver",
+        kind=Kind.RECORD,
+        chinese=feed.chinese.removesuffix("（到达）"),
+        english=feed.english.removesuffix(" as delivered"),
+        description=f"{feed.description.split('，')[0]}，逐条类型化、标准化，并保留每条记录的历次陈述",
+        grain="每行是一条没有被隔离的到达记录；同一来源记录的历次陈述各占一行",
+        purpose="查询来源记录现在和以往任一业务日期的内容，或截至某日所知的内容",
+        limitations=f"只含没有被隔离的记录；记录去向为“应用”的才构成历史。{feed.limitations}",
+        readers=feed.record_readers,
+        sharing=feed.record_sharing[0],
+        sharing_condition=feed.record_sharing[1],
+        inputs=(feed.id,),
+        columns=tuple(columns),
+        rules=tuple(implied_rules(feed.name, columns)),
+        record_key=(),
+    )
+
+
+def silver_of(feed: Contract) -> tuple[Contract, ...]:
+    """The tables of silver that follow from a feed: its quarantine, and its typed records where it has a recordKey."""
+    return (quarantine_of(feed), *((records_of(feed),) if feed.record_key else ()))
+
+
 def all_tables(contracts: Mapping[str, Contract]) -> dict[str, Contract]:
-    """The declared contracts and the quarantine of each feed, by id."""
-    quarantines = [quarantine_of(c) for c in contracts.values() if c.kind is Kind.FEED]
-    return dict(sorted({**contracts, **{q.id: q for q in quarantines}}.items()))
+    """The declared contracts and what follows from each feed, by id."""
+    derived = [c for feed in contracts.values() if feed.kind is Kind.FEED for c in silver_of(feed)]
+    return dict(sorted({**contracts, **{c.id: c for c in derived}}.items()))
 
 
 def tracked(contract: Contract) -> bool:
@@ -261,10 +296,10 @@ def column_mask(column: Column) -> str:
 
 
 def dbt_sources(contracts: Iterable[Contract]) -> dict[str, Any]:
-    """dbt sources: bronze and silver tables, grouped by their schema."""
+    """dbt sources: the declared tables of silver, of which gold is made, grouped by their schema."""
     by_schema: dict[str, list[Contract]] = {}
     for contract in sorted(contracts, key=lambda c: c.id):
-        if contract.layer in ("bronze", "silver"):
+        if contract.layer == "silver":
             by_schema.setdefault(table_schema(contract), []).append(contract)
     return {
         "version": 2,

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     FACT = "fact"  # typed facts about subjects, with business and knowledge time
     DERIVED = "derived"  # computed from facts; declares all its columns
     QUARANTINE = "quarantine"  # rows of a feed that were set aside; never declared, follows from the feed
+    RECORD = "record"  # a feed's rows, typed, with the history of each record; never declared, follows from the feed
     MART = "mart"  # an analysis table
     PROJECTION = "projection"  # a copy of the ledger for SQL and dashboards
 
@@ -28,6 +29,8 @@ Severity = Literal["fail", "quarantine", "warn"]
 Dimension = Literal["规范性", "完整性", "准确性", "一致性", "时效性", "可访问性"]
 Sharing = Literal["无条件共享", "有条件共享", "不予共享"]
 UpdateCycle = Literal["实时", "每日", "每周", "每月", "每季度", "每年", "不定期"]
+DeliveredUnit = Literal["千元", "万元", "亿元"]  # in which a source states amounts; the lake keeps yuan
+Reader = Literal["credit_code", "name"]
 Role = Literal["analyst", "leader", "steward", "supervisor", "district", "operator"]  # who may read; the publisher is no reader
 
 
@@ -47,6 +50,13 @@ class TableProperties(Strict):
     sharingCondition: str | None = None  # the condition of 有条件共享, the legal basis of 不予共享
     fileNameDate: str | None = None  # feed: where a file's name says its business date, a pattern with groups y, m, d
     quarantineBudget: float | None = Field(None, gt=0, lt=1)  # feed: a delivery with a larger share of rows set aside is held back whole
+    recordKey: list[
+        str
+    ] = []  # feed: the columns that tell one record of the source from another, empty where its rows are refined by a module of its own
+    recordDate: str | None = None  # feed: the column with the day of what a record states
+    recordReaders: list[Role] = []  # feed: who may read its typed records
+    recordSharing: Sharing | None = None  # feed: the sharing attribute of its typed records, with its condition as above
+    recordSharingCondition: str | None = None
     inputs: list[str] = []  # lineage: ids of the contracts that this table is made from
 
     @model_validator(mode="after")
@@ -59,6 +69,17 @@ class TableProperties(Strict):
     def _budget_of_a_feed(self) -> Self:
         if self.kind is not Kind.FEED and self.quarantineBudget is not None:
             raise ValueError("quarantineBudget belongs to a feed; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _records_of_a_feed(self) -> Self:
+        stated = [bool(self.recordKey), self.recordDate is not None, bool(self.recordReaders), self.recordSharing is not None]
+        if any(stated) and not all(stated):
+            raise ValueError("recordKey, recordDate, recordReaders and recordSharing are given together")
+        if self.kind is not Kind.FEED and any(stated):
+            raise ValueError("recordKey, recordDate, recordReaders and recordSharing belong to a feed; remove them")
+        if (self.recordSharing in (None, "无条件共享")) != (self.recordSharingCondition is None):
+            raise ValueError("recordSharingCondition is stated exactly where recordSharing is limited")
         return self
 
     @model_validator(mode="after")
@@ -81,6 +102,7 @@ class ColumnProperties(Strict):
 
     codeList: str | None = None
     codeListEdition: str | None = None
+    deliveredUnit: DeliveredUnit | None = None  # feed: of the amounts that a delivery brings
     exception: str | None = None  # why this column's type or Chinese name differs from the field dictionary
 
     @model_validator(mode="after")
@@ -104,4 +126,5 @@ class FieldDefinition(Strict):
     type: str = Field(pattern=r"^(STRING|INT|BIGINT|DOUBLE|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d{1,2},\d{1,2}\)|ARRAY<STRING>)$")
     classification: Classification
     element: str | None = None
+    reader: Reader | None = None  # how a delivered text becomes the value, where the type alone does not say it
     allowed: dict[str, str] = {}

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from catalog.contract import Contract
-from catalog.derive import WRITE_NUMBER, checksum_since, quarantine_of, table_name
+from catalog.derive import WRITE_NUMBER, checksum_since, quarantine_of, records_of, table_name
 from expectations import suites
 from infra.ledger import TableVersion
 from infra.services.base import Context
@@ -91,15 +91,15 @@ def judge_silver(
     candidates: Iterable[TableVersion],
     parent: Mapping[str, TableVersion],
     baseline: Mapping[str, TableVersion],
-    landed: int,
+    landed: Mapping[str, int],
     taken: Collection[str],
 ) -> list[Verdict]:
     """Judge the candidates of silver.
 
     ``parent``: the release that they were built on. A table that is unchanged since was judged then, and so were the rows of a tracked table
     that this run did not write; where rows belong together (keys, histories), those that belong to new ones are judged with them.
-    ``baseline``: what volume and distribution are compared with, also after everything was built anew by other rules. ``landed``: rows that
-    were counted at landing in all deliveries that the candidates contain. ``taken``: the deliveries that the run has put in.
+    ``baseline``: what volume and distribution are compared with, also after everything was built anew by other rules. ``landed``: rows
+    by feed (its contract's id) that were counted at landing in all deliveries that the candidates contain. ``taken``: the deliveries that the run has put in.
     """
     at = {c.table_name: c for c in candidates}
     rows = {name: _at(spark, c) for name, c in at.items()}
@@ -118,9 +118,9 @@ def judge_silver(
             "facts_conserved",
             at[facts],
             rows[facts].select("row_number").unionAll(rows[quarantine].select("row_number")),
-            landed,
-            landed,
-            f"事实与隔离之和应等于落地的 {landed} 条记录",
+            landed[FEED],
+            landed[FEED],
+            f"事实与隔离之和应等于落地的 {landed[FEED]} 条记录",
         ),
         Figure(
             "fact_single_state",
@@ -180,8 +180,31 @@ def judge_silver(
             f"清单中未识别的企业类型应等于带有该质量标记的事实数（{unknown_types}），不多不少",
         ),
         *_share_kept(spark, at[facts], rows[facts], baseline.get(facts)),
+        *(f for feed in contracts.values() if feed.record_key for f in _of_records(feed, at, rows, new, landed[feed.id], parent)),
     ]
     return _ask(context, "silver", [*questions, _figures(spark, figures)])
+
+
+def _of_records(
+    feed: Contract,
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    new: Mapping[str, DataFrame],
+    landed: int,
+    parent: Mapping[str, TableVersion],
+) -> list[Figure]:
+    """That the typed records of a feed, as far as it has come in, and its quarantine hold every row, and one state of each record and day."""
+    kept, aside = table_name(records_of(feed)), table_name(quarantine_of(feed))
+    if kept not in at or all(name in parent and parent[name].version == at[name].version for name in (kept, aside)):
+        return []
+    every = rows[kept].select("row_number").unionAll(rows[aside].select("row_number"))
+    says = f"{feed.chinese.removesuffix('（到达）')}与其隔离之和应等于落地的 {landed} 条记录"
+    applied = _beside(rows[kept].where("fact_outcome = 'applied'"), None if new[kept] is rows[kept] else new[kept], "record_id")
+    several = _several(applied, "record_id", "effective_from")
+    return [
+        Figure(f"{feed.name}_conserved", at[kept], every, landed, landed, says),
+        Figure(f"{feed.name}_single_state", at[kept], several, 0, 0, "同一来源记录同一业务日期只能有一个状态"),
+    ]
 
 
 def judge_gold(

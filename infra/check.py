@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 
-from catalog.contract import load_contracts
-from catalog.derive import all_tables, quarantine_of, table_name
+from catalog.contract import Contract, load_contracts
+from catalog.derive import all_tables, quarantine_of, records_of, table_name
 from catalog.properties import Kind
 from infra import store
 from infra.ledger import Ledger
@@ -21,7 +21,7 @@ KINDS = {
     "log": "提交记录", "checkpoint": "检查点", "data": "数据文件", "orphan": "多余文件", "kept": "原件", "records": "记录文件",
     "ledger": "台账不符", "view": "视图落后", "projection": "台账投影",
 }  # fmt: skip
-FACTS, FEED = "silver.subject_registration", "bronze.registration_subjects"
+FACTS = "silver.subject_registration"  # what the register's rows become
 
 
 def check(context: Context, quick: bool, out: Console) -> list[Damage]:
@@ -103,28 +103,47 @@ def _contents(context: Context, ledger: Ledger) -> Iterator[Damage]:
         if publish.differs(t, rows, checksum):
             says = f"台账记 {t.row_count:,} 行、校验和 {t.checksum}，表里是 {rows:,} 行、{checksum}"
             yield Damage("ledger", t.table_name, t.version, "", says, (release,) if release else ())
-    cursor, version = as_publisher(context).cursor(), {t.table_name: t.version for t in tables}
-    feed, facts, aside = (table_name(c) for c in (contracts[FEED], contracts[FACTS], quarantine_of(contracts[FEED])))
+    feeds = {d.feed: contracts[f"bronze.{d.feed}"] for d in ledger.deliveries(state="loaded")}
+    yield from _arrived(context, ledger, feeds.values())
+    yield from _accounts(context, ledger, release, feeds.values(), contracts[FACTS])
+
+
+def _arrived(context: Context, ledger: Ledger, feeds: Iterable[Contract]) -> Iterator[Damage]:
+    """Deliveries of which bronze does not hold as many rows as landed."""
     spark = session.connect(context)  # the publisher may not read what arrived
     try:
-        there = {r[0]: r[1] for r in spark.table(feed).groupBy("delivery_id").count().collect()} if spark.catalog.tableExists(feed) else {}
+        there = {
+            feed.name: {r[0]: r[1] for r in spark.table(table).groupBy("delivery_id").count().collect()}
+            for feed in feeds
+            if spark.catalog.tableExists(table := table_name(feed))
+        }
     finally:
         spark.stop()
-    for d in ledger.deliveries(contracts[FEED].name, "loaded"):
-        if there.get(d.delivery_id, 0) != d.row_count:
-            yield Damage("ledger", feed, None, d.delivery_id, f"{d.file_name}：台账记 {d.row_count:,} 条，表里是 {there.get(d.delivery_id, 0):,} 条")
-    if facts not in version:
-        return
-    told: dict[str, dict[str, int]] = {}
-    sql = f"""SELECT delivery_id, fact_outcome, count(*) FROM lake.{facts} FOR VERSION AS OF {version[facts]} GROUP BY 1, 2
-        UNION ALL SELECT delivery_id, 'quarantined', count(*) FROM lake.{aside} FOR VERSION AS OF {version[aside]} GROUP BY 1"""  # noqa: S608
-    for identity, outcome, rows in publish.ask(cursor, sql):
-        told.setdefault(identity, {})[outcome] = rows
-    for identity, a in ledger.accounts(release).items():
-        parts = {k: v for k in ("applied", "superseded", "duplicate", "quarantined") if (v := getattr(a, k))}
-        if told.get(identity, {}) != parts:
-            says = f"批次 {identity}：台账的账是 {parts}，表里是 {told.get(identity, {})}"
-            yield Damage("ledger", facts, version[facts], "", says, (release,) if release else ())
+    for feed in feeds:
+        counted = there.get(feed.name, {})
+        for d in ledger.deliveries(feed.name, "loaded"):
+            if (rows := counted.get(d.delivery_id, 0)) != d.row_count:
+                yield Damage("ledger", table_name(feed), None, d.delivery_id, f"{d.file_name}：台账记 {d.row_count:,} 条，表里是 {rows:,} 条")
+
+
+def _accounts(context: Context, ledger: Ledger, release: str | None, feeds: Iterable[Contract], facts: Contract) -> Iterator[Damage]:
+    """Deliveries of which the release's tables do not hold what its account says."""
+    cursor, version = as_publisher(context).cursor(), {t.table_name: t.version for t in ledger.release_tables(release)}
+    accounts, feed_of = ledger.accounts(release), {d.delivery_id: d.feed for d in ledger.deliveries()}
+    for feed in feeds:
+        kept, aside = table_name(records_of(feed) if feed.record_key else facts), table_name(quarantine_of(feed))
+        if kept not in version:
+            continue
+        told: dict[str, dict[str, int]] = {}
+        sql = f"""SELECT delivery_id, fact_outcome, count(*) FROM lake.{kept} FOR VERSION AS OF {version[kept]} GROUP BY 1, 2
+            UNION ALL SELECT delivery_id, 'quarantined', count(*) FROM lake.{aside} FOR VERSION AS OF {version[aside]} GROUP BY 1"""  # noqa: S608
+        for identity, outcome, rows in publish.ask(cursor, sql):
+            told.setdefault(identity, {})[outcome] = rows
+        for identity, a in accounts.items():
+            parts = {k: v for k in ("applied", "superseded", "duplicate", "quarantined") if (v := getattr(a, k))}
+            if feed_of[identity] == feed.name and told.get(identity, {}) != parts:
+                says = f"批次 {identity}：台账的账是 {parts}，表里是 {told.get(identity, {})}"
+                yield Damage("ledger", kept, version[kept], "", says, (release,) if release else ())
 
 
 def _print(found: list[Damage], out: Console) -> None:

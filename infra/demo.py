@@ -25,7 +25,16 @@ def first_files() -> list[Path]:
 
 def later_files() -> list[Path]:
     """What comes later: repeats, changes, corrections and faults, in the order in which they are sent."""
-    return sorted(p for p in (SAMPLES / "later").iterdir() if not p.name.endswith(MANIFEST))
+    return _data(SAMPLES / "later")
+
+
+def other_files() -> dict[str, list[Path]]:
+    """What other departments send, by feed."""
+    return {f.name: _data(f) for f in sorted((SAMPLES / "others").iterdir()) if f.is_dir()}
+
+
+def _data(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if not p.name.endswith(MANIFEST))
 
 
 def deliver(context: Context, out: Console) -> list[str]:
@@ -33,14 +42,16 @@ def deliver(context: Context, out: Console) -> list[str]:
 
     What the lake holds already is sent once more all the same: it must change nothing.
     """
-    contract = deliveries.feed(FEED)
-    goes = {"register of past years": first_files(), "later deliveries": later_files()}
-    if loaded(context) >= set(deliveries.identities(contract, [*first_files(), *later_files()])):
-        goes = {"all of them again, in one go": [*first_files(), *later_files()]}
+    register, later = {FEED: first_files()}, {FEED: later_files(), **other_files()}
+    every = {feed: [*register.get(feed, []), *files] for feed, files in later.items()}
+    goes = {"register of past years": register, "later deliveries": later}
+    if loaded(context) >= {i for feed, files in every.items() for i in deliveries.identities(deliveries.feed(feed), files)}:
+        goes = {"all of them again, in one go": every}
     sent: list[str] = []
-    for what, files in goes.items():
-        out.print(f"Delivering {len(files)} sample files ({what}) and running the pipeline in Airflow")
-        sent += deliveries.hand_over(context, contract, files, {})
+    for what, go in goes.items():
+        out.print(f"Delivering {sum(map(len, go.values()))} sample files ({what}) and running the pipeline in Airflow")
+        for feed, files in go.items():
+            sent += deliveries.hand_over(context, deliveries.feed(feed), files, {})
         pipelines.run(context, out)
     return sent
 
@@ -48,16 +59,16 @@ def deliver(context: Context, out: Console) -> list[str]:
 def loaded(context: Context) -> set[str]:
     """The ids of what the lake holds already, and of what it has refused."""
     with Ledger(context) as ledger:
-        return {d.delivery_id for d in ledger.deliveries(FEED) if d.state in ("loaded", "refused")}
+        return {d.delivery_id for d in ledger.deliveries() if d.state in ("loaded", "refused")}
 
 
 def summary(context: Context, before: set[str], out: Console) -> None:
     """Say what came out and where to look."""
     with Ledger(context) as ledger:
         release = ledger.current_release()
-        held = ledger.deliveries(FEED, "loaded")
+        held = ledger.deliveries(state="loaded")
         new = [d for d in held if d.delivery_id not in before]
-        refused = ledger.deliveries(FEED, "refused")
+        refused = ledger.deliveries(state="refused")
         total = ledger.accounts(release).values()
     out.print(f"\nLoaded now: {sum(d.row_count or 0 for d in new)} rows of {len(new)} deliveries; refused: {len(refused)} in all.")
     out.print(

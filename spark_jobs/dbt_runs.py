@@ -23,12 +23,13 @@ _CHANGED_MONTHS = """
     WHERE registration_date IS NOT NULL"""
 
 
-def build(context: Context, writer: Writer, anew: bool) -> None:
-    """Build gold in the writer's own Spark session, so that its stamp is on every commit. ``anew``: not from what is there.
+def build(context: Context, writer: Writer, number: int, anew: bool) -> None:
+    """Build gold in the writer's own Spark session, so that its stamp is on every commit. ``number``: of the run. ``anew``: not from what is there.
 
     Raises:
         Problem: a model or a data test failed.
     """
+    writer.spark.createDataFrame([(number,)], "write_number BIGINT").createOrReplaceTempView("this_run")
     if not anew:
         writer.stage(writer.spark.sql(_CHANGED_MONTHS), "changed_month")
     result = invoke(context, writer.session_id, "build", "--exclude", "test_type:unit", *(["--full-refresh"] if anew else []))

@@ -165,19 +165,20 @@ def record(
         frame = writer.spark.createDataFrame(rows, spark_schema(contracts[USES]))
         writer.write(frame, table_name(contracts[USES]), "append", "mapping use", run.run_id)
     if unknown is not None:
-        _write_unmapped(writer, contracts[UNMAPPED], run, unknown)
+        write_unmapped(writer, contracts[UNMAPPED], run, unknown, registration.FEED, CODE_LISTS)
     refresh(writer, contracts, run)
 
 
-def _write_unmapped(writer: Writer, contract: Contract, run: Run, accepted: DataFrame) -> None:
+def write_unmapped(writer: Writer, contract: Contract, run: Run, accepted: DataFrame, feed: str, lists: Mapping[str, str]) -> None:
+    """Note what no list knows in the ``unmapped`` of rows of a feed; ``lists``: the name of the list of each column that has one."""
     rows = (
         accepted.select("delivery_id", F.explode("unmapped").alias("said"))
         .groupBy("delivery_id", "said")
         .agg(F.count("*").alias("unmapped_rows"))
-        .withColumn("feed", F.lit(registration.FEED))
+        .withColumn("feed", F.lit(feed))
         .withColumn("source_column", F.substring_index("said", "=", 1))
         .withColumn("unmapped_text", F.expr("substring(said, instr(said, '=') + 1)"))
-        .withColumn("code_list", F.coalesce(*[F.when(F.col("source_column") == column, F.lit(name)) for column, name in CODE_LISTS.items()]))
+        .withColumn("code_list", F.coalesce(*[F.when(F.col("source_column") == column, F.lit(name)) for column, name in lists.items()]))
         .select(*[c.name for c in physical_columns(contract)])
     )
     writer.write(rows, table_name(contract), "append", "unmapped", run.run_id)

@@ -29,21 +29,21 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
-from catalog.derive import all_tables, table_name
+from catalog.derive import all_tables, silver_of, table_name
 from catalog.properties import Kind
 from infra import dashboards, store
 from infra.delta_log import LogDamaged
-from infra.ledger import Ledger, Run, TableVersion
+from infra.ledger import Account, Delivery, Finding, Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
 from infra.settings import REPO
-from spark_jobs import dbt_runs, delta, mapping_use, publish, references, session, silver
+from spark_jobs import dbt_runs, delta, mapping_use, publish, records, references, session, silver
 from spark_jobs.ingest import land, load
 from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
-SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
 
 
@@ -90,8 +90,8 @@ def ingest_step(lake: Lake) -> int:
                 print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
             before, waited = delta.newest_version(table_name(feed)), load.waiting_since(writer, feed)
             counts = load.load_waiting(writer, feed)
-            print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
             if counts:
+                print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
                 # A try that was killed may have committed some of them, and settled nothing.
                 delta.settle(table_name(feed), before, waited)
                 writer.ledger.loaded(list(counts))
@@ -117,8 +117,8 @@ def silver_step(lake: Lake) -> int:
         if not deliveries and not withdrawn and not anew and gold_code == build_id(*GOLD_CODE):
             print(f"{current} 已包含全部批次，没有要加工的内容", flush=True)
             return NOTHING
-        if anew and not deliveries and not withdrawn:
-            print("还没有任何批次入湖", flush=True)
+        if not ledger.deliveries(silver.FEED, "loaded") and not withdrawn:
+            print("还没有主体登记信息入湖，其他数据源的批次等它到达后一并加工", flush=True)
             return NOTHING
         gate = _importing("expectations.gate")
         run = ledger.open_run(str(uuid.uuid4()), code)
@@ -126,20 +126,21 @@ def silver_step(lake: Lake) -> int:
         require_whole(lake, current or "", parent.values(), lake.names("bronze"))
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
         print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries, {len(withdrawn)} withdrawn{why}", flush=True)
-        stood = _set_back(spark, lake.tables("silver"), parent, anew)
-        whole = _compact(spark, lake.tables("silver"), anew)
+        tables = _connected(lake, ledger)
+        stood = _set_back(spark, tables, parent, anew)
+        whole = _compact(spark, tables, anew)
         if anew:
             references.load(writer, lake.contracts, run.run_id)
         # A replayed delivery goes out and comes in again.
         taken_out = [] if anew else [*withdrawn, *(d.delivery_id for d in deliveries if d.delivery_id in contained)]
         fresh = {d.delivery_id for d in deliveries} - contained.keys()
-        taken, accounts, findings = silver.build(writer, lake.contracts, run, deliveries, taken_out, fresh)
+        taken, accounts, findings = _build_silver(writer, lake, run, deliveries, taken_out, fresh)
         if not taken and not withdrawn and not anew:
             ledger.abandon(run.run_id, "every delivery was held back")
             print("新到的批次都被扣留，没有要加工的内容", flush=True)
             return NOTHING
-        candidates = _candidates(writer, lake.tables("silver"), stood, parent, run.number, whole)
-        landed = sum(d.row_count or 0 for d in ledger.deliveries(state="loaded"))
+        candidates = _candidates(writer, tables, stood, parent, run.number, whole)
+        landed = {c.id: sum(d.row_count or 0 for d in ledger.deliveries(c.name, "loaded")) for c in lake.feeds}
         baseline = _baseline(lake, current, parent, withdrawn)
         begin = time.monotonic()
         verdicts = gate.result().judge_silver(
@@ -155,6 +156,32 @@ def silver_step(lake: Lake) -> int:
             )
         print(f"标准层通过 {len(verdicts)} 项检查，用时 {time.monotonic() - begin:.1f} 秒", flush=True)
     return 0
+
+
+def _connected(lake: Lake, ledger: Ledger) -> list[Contract]:
+    """The tables of silver, of those that follow from a feed only where a delivery of it has ever come in: the register's always."""
+    came = {d.feed for d in ledger.deliveries() if d.state in ("loaded", "held", "withdrawn")}
+    absent = {c.id for feed in lake.feeds if feed.record_key and feed.name not in came for c in silver_of(feed)}
+    return [c for c in lake.tables("silver") if c.id not in absent]
+
+
+def _build_silver(
+    writer: Writer, lake: Lake, run: Run, deliveries: list[Delivery], taken_out: list[str], fresh: Collection[str]
+) -> tuple[list[Delivery], list[Account], list[Finding]]:
+    """Build what follows from each feed of which something comes in or goes out; return the deliveries taken, accounts and findings of all."""
+    feed_of = {d.delivery_id: d.feed for d in writer.ledger.deliveries()}
+    taken: list[Delivery] = []
+    accounts: list[Account] = []
+    findings: list[Finding] = []
+    for feed in lake.feeds:
+        mine, out = [d for d in deliveries if d.feed == feed.name], [i for i in taken_out if feed_of[i] == feed.name]
+        if mine or out:
+            build = records.build if feed.record_key else silver.build
+            own = build(writer, lake.contracts, feed, run, mine, out, fresh)
+            taken, accounts, findings = taken + own[0], accounts + own[1], findings + own[2]
+        elif not feed.record_key:
+            silver.nothing_changed(writer)
+    return taken, accounts, findings
 
 
 def _importing(*modules: str) -> Future[Any]:
@@ -289,7 +316,7 @@ def gold_step(lake: Lake) -> int:
         anew = gold_code != code or silver_code != run.silver_build or any(table_name(c) not in parent for c in tables)
         stood = _set_back(spark, tables, parent, anew)
         whole = _compact(spark, tables, anew)
-        dbt_runs.build(lake.context, writer, anew)
+        dbt_runs.build(lake.context, writer, run.number, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))

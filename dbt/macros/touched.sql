@@ -3,9 +3,9 @@
     (select distinct subject_id from {{ source('work', 'changed_subject') }})
 {%- endmacro %}
 
-{# The number of the run that builds; it stands in what the run writes. #}
+{# The number of the run that builds; it stands in what the run writes. (A view of the session: spark_jobs/dbt_runs.py.) #}
 {% macro write_number() -%}
-    cast((select max(write_number) from {{ source('work', 'changed_subject') }}) as bigint)
+    cast((select write_number from this_run) as bigint)
 {%- endmacro %}
 
 {# Months in which a changed subject is or was counted (staged by spark_jobs/dbt_runs.py). #}

@@ -22,10 +22,10 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     A delivery is in bronze completely or not at all. What an earlier try appended before it was killed is found by its delivery id.
     A new reading takes the place of the one before in one commit. The ledger is told by the caller, once the rows are durable.
     """
-    spark, table = writer.spark, delta.ensure_table(writer.spark, contract)
     waiting = {d.delivery_id: d for d in writer.ledger.deliveries(contract.name, "landed")}
     if not waiting:
         return {}
+    spark, table = writer.spark, delta.ensure_table(writer.spark, contract)
     mine = F.col("delivery_id").isin(list(waiting))
     present = {row[0] for row in spark.table(table).where(mine).select("delivery_id").distinct().collect()}
     new = [d for d in waiting.values() if d.delivery_id not in present]

@@ -66,7 +66,7 @@ def refine_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 def _refined(batch: pa.RecordBatch) -> pa.RecordBatch:
     texts = {name: batch.column(name).to_pylist() for name in INPUTS if name in batch.schema.names}
     business_date = batch.column("business_date").cast(pa.date32())
-    output = refine_columns(texts, _few(batch.column("arrived_at"), china_day), _few(business_date, lambda date: date))
+    output = refine_columns(texts, few(batch.column("arrived_at"), china_day), few(business_date, lambda date: date))
     for row, raw_line in enumerate(batch.column("raw_line").to_pylist()):
         if raw_line is not None:
             for name, held in output.items():
@@ -77,7 +77,7 @@ def _refined(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(arrays | passed_on | {"effective_from": effective}, schema=OUTPUT_SCHEMA)
 
 
-def _few(column: pa.Array, function: Callable[[Any], Value]) -> list[Value]:
+def few(column: pa.Array, function: Callable[[Any], Value]) -> list[Value]:
     """The function of each value of a column in which few different values stand: what is the same for all rows of a delivery."""
     encoded = column.dictionary_encode(null_encoding="encode")
     values = [function(value) for value in encoded.dictionary.to_pylist()]

@@ -22,22 +22,28 @@ def parse_date(text: str | None) -> dt.date | None:
     offset is moved to China time, because a system that writes UTC writes the evening before. A bare number of days (as a spreadsheet
     keeps dates) is not guessed at: it can't be told from any other number.
     """
+    moment = None if text is None or len(text) > 64 else _parse(text)
+    return None if moment is None else moment.date()
+
+
+def parse_moment(text: str | None) -> dt.datetime | None:
+    """The moment that a text states, with China's offset; None as for `parse_date`, in whose forms it is. A day alone is its midnight."""
     return None if text is None or len(text) > 64 else _parse(text)
 
 
 @lru_cache(maxsize=65536)
-def _parse(text: str) -> dt.date | None:
+def _parse(text: str) -> dt.datetime | None:
     found = _DATE.fullmatch(unicodedata.normalize("NFKC", text).strip())
     if not found:
         return None
     part = found.groupdict()
     try:
         date = dt.date(int(part["y"]), int(part["m"] or part["m2"] or part["m3"]), int(part["d"] or part["d2"] or part["d3"]))
-        if part["H"] is not None:
-            time = dt.time(int(part["H"]), int(part["M"]), int(part["S"] or 0))
-            if part["z"] is not None:
-                zone = dt.UTC if part["z"] == "Z" else dt.datetime.strptime(part["z"], "%z").tzinfo
-                date = dt.datetime.combine(date, time, zone).astimezone(_CHINA).date()
+        time = dt.time(int(part["H"] or 0), int(part["M"] or 0), int(part["S"] or 0))
+        zone: dt.tzinfo | None = _CHINA
+        if part["z"] is not None:
+            zone = dt.UTC if part["z"] == "Z" else dt.datetime.strptime(part["z"], "%z").tzinfo
+        moment = dt.datetime.combine(date, time, zone).astimezone(_CHINA)
     except (ValueError, OverflowError):
         return None
-    return date if date >= EARLIEST else None
+    return moment if moment.date() >= EARLIEST else None

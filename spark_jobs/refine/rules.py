@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from catalog.contract import Contract, Rule, load_contracts
+from infra.clock import china_day
 from spark_jobs.refine import capital, identifiers, kinds
-from spark_jobs.refine.columns import no_ids
+from spark_jobs.refine.columns import each, no_ids
 from spark_jobs.refine.dates import parse_date
 from spark_jobs.refine.districts import province_names
 from spark_jobs.refine.text import ANNOTATION, is_plain, stated, tidy, unreadable
@@ -26,6 +27,7 @@ LARGEST_PLAUSIBLE = Decimal(10) ** 11  # yuan; the largest of the real register 
 
 _LETTERS = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W\d_]{2}")
 _CJK = re.compile("[\u3400-\u9fff]")
+_NAME = re.compile("[\u3400-\u9fff]{4}")
 _AMOUNT = re.compile("[0-9]|[万亿元圆整)）]$")  # a Chinese numeral alone proves no amount: people are called 李四
 _RESIDENT_IN_TEXT = re.compile(r"(?<![0-9])[1-8][0-9]{16}[0-9Xx](?![0-9])")
 _SEVENTEEN_DIGITS = re.compile("[1-8][0-9]{16}")
@@ -46,7 +48,20 @@ class Rows(NamedTuple):
     arrived_on: Sequence[dt.date]
 
 
-Check = Callable[[Rows], list[bool]]
+class AnyRows(Protocol):
+    """Rows of any feed: as above, what a rule about one column looks at."""
+
+    @property
+    def delivered(self) -> Mapping[str, Sequence[str | None]]: ...
+    @property
+    def said(self) -> Mapping[str, Sequence[str | None]]: ...
+    @property
+    def record(self) -> Mapping[str, Sequence[Any]]: ...
+    @property
+    def arrived_on(self) -> Sequence[dt.date]: ...
+
+
+Check = Callable[[Any], list[bool]]
 CHECKS: dict[str, Check] = {}
 
 
@@ -296,6 +311,58 @@ def district_agrees(rows: Rows) -> list[bool]:
     ]
 
 
+# --- one column of any feed --------------------------------------------------------------------------------------------
+
+
+def readable(rows: AnyRows, column: str) -> list[bool]:
+    """What is stated could be read as a value of the column."""
+    return [value is not None or text is None for value, text in zip(rows.record[column], rows.said[column], strict=True)]
+
+
+def aligned(rows: AnyRows, column: str) -> list[bool]:
+    """Fewer than two columns of the row hold what can't be read as their value: else the sender's columns have slipped.
+
+    A name in the place of a code counts as two.
+    """
+    unread = [[not good for good in readable(rows, name)] for name in rows.record]
+    names = [
+        [bad and _NAME.search(text or "") is not None for bad, text in zip(of_column, rows.said[name], strict=True)]
+        for name, of_column in zip(rows.record, unread, strict=True)
+        if name.endswith("_code")
+    ]
+    return [sum(of_row) < 2 for of_row in zip(*unread, *names, strict=True)]
+
+
+def not_after_arrival(rows: AnyRows, column: str) -> list[bool]:
+    """A date is not after the day of arrival."""
+    days = [china_day(value) if isinstance(value, dt.datetime) else value for value in rows.record[column]]
+    return [day is None or day <= arrived for day, arrived in zip(days, rows.arrived_on, strict=True)]
+
+
+def code_checked(rows: AnyRows, column: str) -> list[bool]:
+    """The check digits of a code or number fit, or it is one of the pilot, or there are none (13 digits)."""
+    return each(_code_checks, rows.record[column])
+
+
+def no_code(rows: AnyRows, column: str) -> list[bool]:
+    """The number of a document is no credit code."""
+    return [text is None or identifiers.identify(text).kind != "uscc" for text in rows.said[column]]
+
+
+def no_resident_id(rows: AnyRows, column: str) -> list[bool]:
+    """A text holds no resident identity number."""
+    return [text is None or not _holds_resident_id(text.upper()) for text in rows.said[column]]
+
+
+COLUMN_CHECKS: dict[str, Callable[[AnyRows, str], list[bool]]] = {
+    f.__name__: f for f in (aligned, readable, not_after_arrival, code_checked, no_code, no_resident_id)
+}
+
+
+def _code_checks(code: str | None) -> bool:
+    return code is None or identifiers.identify(code).check in ("passed", "pilot", "unchecked")
+
+
 # --- from the contract -------------------------------------------------------------------------------------------------
 
 
@@ -312,12 +379,12 @@ class Router:
         self.quarantine = sorted((r.id, _test(r)) for r in row_rules if r.severity == "quarantine")
         self.warn = sorted((r.id, _test(r)) for r in row_rules if r.severity == "warn")
 
-    def route(self, rows: Rows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+    def route(self, rows: AnyRows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
         """(reasons, marks), each for each row: sorted ids of the quarantine rules and of the warn rules that it fails."""
         return _failed(self.quarantine, rows), _failed(self.warn, rows)
 
 
-def _failed(tests: list[tuple[str, Check]], rows: Rows) -> list[Sequence[str]]:
+def _failed(tests: list[tuple[str, Check]], rows: AnyRows) -> list[Sequence[str]]:
     failed = no_ids(len(rows.arrived_on))
     for name, test in tests:
         good = test(rows)
@@ -332,8 +399,9 @@ def _test(rule: Rule) -> Check:
     if (rule.operator, rule.threshold) != ("mustBe", 0):
         raise ValueError(f"rule {rule.id}: a rule about single rows says mustBe: 0")
     (column,) = rule.columns
-    if "check" in rule.arguments:
-        return CHECKS[rule.arguments["check"]]
+    if name := rule.arguments.get("check"):
+        in_column = COLUMN_CHECKS.get(name)
+        return CHECKS[name] if in_column is None else lambda rows: in_column(rows, column)
     if rule.metric == "nullValues":
         return lambda rows: [text is not None for text in rows.delivered[column]]
     if rule.metric == "missingValues":

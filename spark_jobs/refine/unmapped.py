@@ -49,7 +49,7 @@ def of_columns(
         if any(unknown[column]):
             for row, text in enumerate(unknown[column]):
                 if text is not None and not reasons[row]:
-                    found[row] = [*found[row], f"{column}={_shown(text)}"]
+                    found[row] = [*found[row], f"{column}={shown(text)}"]
     return found
 
 
@@ -66,5 +66,6 @@ def _region_known(text: str) -> bool:
     return text in region_names() or any(text.startswith(p) and text.removeprefix(p) in region_names() for p in province_names())
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """The text as it is listed: without long numbers, which may be somebody's, and not in full length."""
     return WITHHELD if _LONG_NUMBER.search(text) else text[:LONGEST]

@@ -93,8 +93,11 @@ class Published:
 
     def send(self, name: str, rows: list[str]) -> None:
         """Put a small delivery of made-up subjects into the inbox: ``name,code,date,address`` lines under their header."""
-        text = "企业名称,统一社会信用代码,注册日期,注册地址\n" + "".join(f"{row}\n" for row in rows)
-        self.deliver(self._stack.state / "landing" / "inbox" / "registration_subjects" / name, text.encode())
+        self.send_to("registration_subjects", name, ["企业名称,统一社会信用代码,注册日期,注册地址", *rows])
+
+    def send_to(self, feed: str, name: str, lines: list[str]) -> None:
+        """Put a delivery into the inbox of a feed."""
+        self.deliver(self._stack.state / "landing" / "inbox" / feed / name, "".join(f"{line}\n" for line in lines).encode())
 
     def dbt(self, *arguments: str) -> str:
         return self._stack.python(DBT, *arguments).stdout

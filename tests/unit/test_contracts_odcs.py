@@ -6,6 +6,7 @@ import pytest
 
 from catalog.contract import load_contracts, resolved
 
+CONTRACTS = load_contracts()
 UNTESTABLE = "Metric invalidValues needs a validValues or a pattern argument."
 
 
@@ -19,17 +20,18 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.parametrize("name", load_contracts())
+@pytest.mark.parametrize("name", CONTRACTS)
 def test_lint_passes(name):
     from datacontract.data_contract import DataContract
 
-    contract = load_contracts()[name]
-    for text in (contract.path.read_text(encoding="utf-8"), resolved(contract).to_yaml()):
+    contract = CONTRACTS[name]
+    raw = contract.path.read_text(encoding="utf-8")
+    for text in (raw, resolved(contract).to_yaml()):
         run = DataContract(data_contract_str=text).lint()
         told = [(check.name, check.reason) for check in run.checks or [] if check.reason and check.reason != UNTESTABLE]
         assert told == []
         # A named check of ours (spark_jobs.refine.rules) is the only thing that the tool may be unable to test; resolved, it is a text.
-        ours = sum("check" in rule.arguments for rule in contract.rules) if text != resolved(contract).to_yaml() else 0
+        ours = text.count("{check: ") if text is raw else 0
         assert sum(check.reason == UNTESTABLE for check in run.checks or []) == ours
         assert run.result == ("warning" if ours else "passed")
 
@@ -38,5 +40,5 @@ def test_lint_passes(name):
 def test_lint_is_a_real_check():
     from datacontract.data_contract import DataContract
 
-    text = next(iter(load_contracts().values())).path.read_text(encoding="utf-8").replace("required: true", "required: perhaps", 1)
+    text = CONTRACTS["bronze.registration_subjects"].path.read_text(encoding="utf-8").replace("required: true", "required: perhaps", 1)
     assert DataContract(data_contract_str=text).lint().result != "passed"

@@ -110,12 +110,16 @@ def test_only_a_feed_has_a_quarantine(contracts):
         quarantine_of(contracts["silver.ref_area"])
 
 
-def test_all_tables_are_the_declared_ones_and_the_quarantines(contracts):
+def test_all_tables_are_the_declared_ones_and_what_follows_from_feeds(contracts):
     tables = all_tables(contracts)
-    assert set(tables) == {*contracts, "silver.registration_subjects_quarantine"}
+    feeds = {c.name: c for c in contracts.values() if c.layer == "bronze"}
+    records = {f"silver.{name}" for name, c in feeds.items() if c.record_key}
+    assert set(tables) == {*contracts, *records, *(f"silver.{name}_quarantine" for name in feeds)}
+    assert "silver.penalties" in records
+    assert "silver.registration_subjects" not in records
     assert list(tables) == sorted(tables)
     assert [identity for identity, c in tables.items() if identity != c.id] == []
-    assert all_tables(tables) == tables, "a quarantine has no quarantine of its own"
+    assert all_tables(tables) == tables, "a quarantine has no quarantine of its own, and records have no records"
 
 
 def test_a_quarantine_is_clear_for_the_steward_alone(contracts):
@@ -327,6 +331,7 @@ def test_the_publisher_makes_views_and_writes_no_table(rules):
     assert not {"INSERT", "DELETE", "UPDATE"} & {p for rule in rules["tables"] for p in rule["privileges"]}
 
 
+FEEDS = {c.id for c in load_contracts().values() if c.layer == "bronze"}
 GOLD = {"gold.archive_subject", "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"}
 OPS = {"ops.deliveries", "ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
@@ -339,8 +344,8 @@ MAPPINGS = {"silver.mapping_use", "silver.mapping_status", "silver.unmapped_valu
     [
         ("analyst", GOLD | OPS | CODES | FACTS),
         ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
-        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | {"bronze.registration_subjects", "silver.identity_review"}),
-        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | {"bronze.registration_subjects", "silver.identity_review"}),
+        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | FEEDS | {"silver.identity_review"}),
+        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | FEEDS | {"silver.identity_review"}),
         ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review", "ops.deliveries"}),
         ("nobody", set()),
     ],

@@ -106,13 +106,12 @@ def _tables(spark: SparkSession, folder: Path) -> dict[str, str]:
     industries.selectExpr(
         "code AS industry_code", "name AS industry_title", "edition AS industry_edition", "level AS industry_level"
     ).createOrReplaceTempView("industries")
-    spark.sql("SELECT 0 AS write_number").createOrReplaceTempView("run")
+    spark.sql("SELECT 0 AS write_number").createOrReplaceTempView("this_run")
     return {
         "subject_registration": "facts",
         "subject_key": "keys",
         "ref_industry": "industries",
         "archive_subject": "archive",
-        "changed_subject": "run",
     }
 
 

@@ -1,0 +1,194 @@
+"""Records of a feed that its contract describes in full: typed, judged, told apart, never raising."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog.contract import Column, load_contracts
+from catalog.derive import create_table_sql, quarantine_of, records_of, silver_of
+from catalog.properties import Kind
+from spark_jobs.refine.batches import UNSPLITTABLE, spark_ddl
+from spark_jobs.refine.records import output_schema, own_columns, refine_batches, refine_columns
+from spark_jobs.refine.values import reader
+
+CONTRACTS = load_contracts()
+PENALTIES, COMPLAINTS = CONTRACTS["bronze.penalties"], CONTRACTS["bronze.complaints"]
+RECORD_FEEDS = [c for c in CONTRACTS.values() if c.record_key]
+ARRIVED = dt.date(2026, 3, 5)
+PENALTY = {
+    "decision_number": "穗市监处〔2026〕1号", "credit_code": "91440101633203772F", "subject_name": "广州市演示有限公司", "penalty_kind": "罚款",
+    "violation_kind": "虚假广告", "fine_amount": "1.25", "confiscated_amount": "", "decided_on": "2026-02-03", "published_until": "2029/2/3",
+}  # fmt: skip
+DEMAND = {
+    "demand_number": "GZ1", "lodged_at": "2026-03-04 08:30:00", "demand_kind": "投诉", "object_kind": "商品", "respondent_name": "某店",
+    "complainant_name": "甲某", "complainant_phone": "100000000001", "disputed_amount": "1,200.50元",
+}  # fmt: skip
+
+
+def refined(feed: Any, row: dict[str, str | None], **changes: str | None) -> dict[str, Any]:
+    record = refine_columns(feed, {name: [text] for name, text in {**row, **changes}.items()}, [ARRIVED])
+    return {name: value for name, (value,) in record.items()}
+
+
+def column(type_: str, **more: Any) -> Column:
+    return Column("c", "列", "意", type_, "一般", **more)
+
+
+@pytest.mark.parametrize(
+    ("what", "text", "value"),
+    [
+        (column("STRING"), "原文", None),
+        (column("DATE"), "2026年3月1日", dt.date(2026, 3, 1)),
+        (column("DATE"), "2026-02-30", None),
+        (column("TIMESTAMP"), "2026-03-04 08:30:00", dt.datetime(2026, 3, 4, 0, 30, tzinfo=dt.UTC)),
+        (column("TIMESTAMP"), "2026-03-03T16:00:00Z", dt.datetime(2026, 3, 3, 16, 0, tzinfo=dt.UTC)),
+        (column("TIMESTAMP"), "2026-03-04", dt.datetime(2026, 3, 3, 16, 0, tzinfo=dt.UTC)),
+        (column("INT"), "1,234", 1234),
+        (column("INT"), "１２", 12),
+        (column("INT"), "12.0", 12),
+        (column("INT"), "12.5", None),
+        (column("INT"), "2147483648", None),
+        (column("BIGINT"), "2147483648", 2147483648),
+        (column("DECIMAL(20,2)"), "1,234.565", Decimal("1234.57")),
+        (column("DECIMAL(20,2)", delivered_unit="万元"), "1.25", Decimal("12500.00")),
+        (column("DECIMAL(20,2)"), "-3", Decimal("-3.00")),
+        (column("DECIMAL(5,2)"), "1000", None),
+        (column("DECIMAL(20,2)", delivered_unit="万元"), "12,500元", Decimal("12500.00")),
+        (column("DECIMAL(20,2)"), "3万美元", None),
+        (column("DECIMAL(6,4)"), "12.5%", Decimal("0.1250")),
+        (column("BOOLEAN"), "是", True),
+        (column("BOOLEAN"), "ｎ", False),
+        (column("BOOLEAN"), "也许", None),
+        (column("STRING", allowed=(("goods", "商品"),)), " 商 品", "goods"),
+        (column("STRING", allowed=(("goods", "商品"),)), "GOODS", "goods"),
+        (column("STRING", allowed=(("goods", "商品"),)), "其他", None),
+        (column("STRING", reader="credit_code"), "91440101 ma1234569q", "91440101MA1234569Q"),
+        (column("STRING", reader="credit_code"), "广州某公司", None),
+        (column("STRING", reader="name"), "广州某公司(冻结)。", "广州某公司"),
+    ],
+)  # fmt: skip
+def test_a_text_becomes_the_value_that_the_column_declares(what, text, value):
+    read = reader(what)
+    assert (read(text) if read else None) == value
+
+
+def test_a_type_that_no_feed_has_is_refused():
+    with pytest.raises(NotImplementedError, match="DOUBLE"):
+        reader(column("DOUBLE"))
+
+
+def test_a_good_record_is_typed_and_says_nothing_against_it():
+    record = refined(PENALTIES, PENALTY)
+    assert (record["fine_amount"], record["confiscated_amount"], record["decided_on"]) == (Decimal("12500.00"), None, dt.date(2026, 2, 3))
+    assert (record["reasons"], record["quality_marks"], record["unmapped"]) == ([], [], [])
+    demand = refined(COMPLAINTS, DEMAND)
+    assert demand["lodged_at"] == dt.datetime(2026, 3, 4, 0, 30, tzinfo=dt.UTC)
+    assert (demand["demand_kind"], demand["object_kind"], demand["disputed_amount"]) == ("complaint", "goods", Decimal("1200.50"))
+    assert demand["quality_marks"] == []
+
+
+@pytest.mark.parametrize(
+    ("feed", "row", "changes", "reasons"),
+    [
+        (PENALTIES, PENALTY, {"decision_number": "无"}, ["decision_number_present"]),
+        (PENALTIES, PENALTY, {"decided_on": ""}, ["decided_on_present"]),
+        (PENALTIES, PENALTY, {"decided_on": "2026-02-30"}, ["decided_on_readable"]),
+        (PENALTIES, PENALTY, {"decided_on": "2026-03-06"}, ["decided_on_not_future"]),
+        (PENALTIES, PENALTY, {"fine_amount": "虚假广告", "published_until": "罚款"}, ["columns_aligned"]),
+        (PENALTIES, PENALTY, {"credit_code": "广州市演示有限公司"}, ["columns_aligned"]),
+        (PENALTIES, PENALTY, {"decision_number": "91440101633203772F"}, ["decision_number_no_code"]),
+        (PENALTIES, PENALTY, {"credit_code": "11010519491231002X"}, ["credit_code_no_resident_id"]),
+        (COMPLAINTS, DEMAND, {"lodged_at": "2026-03-06 00:30"}, ["lodged_at_not_future"]),
+        (COMPLAINTS, DEMAND, {"lodged_at": "2026-03-05T23:59:59+08:00"}, []),
+    ],
+)
+def test_what_is_set_aside(feed, row, changes, reasons):
+    assert refined(feed, row, **changes)["reasons"] == reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark"),
+    [
+        ({"credit_code": "91440101MA1234569A"}, "credit_code_checked"),
+        ({"credit_code": "待核"}, "credit_code_readable"),
+        ({"subject_name": "-"}, "subject_name_present"),
+        ({"published_until": "长期"}, "published_until_readable"),
+    ],
+)
+def test_what_is_marked(changes, mark):
+    record = refined(PENALTIES, PENALTY, **changes)
+    assert (record["reasons"], mark in record["quality_marks"]) == ([], True)
+
+
+def test_what_no_list_knows_is_the_steward_s_and_never_becomes_another_value():
+    record = refined(COMPLAINTS, DEMAND, demand_kind="建议", object_kind="")
+    assert (record["demand_kind"], record["unmapped"]) == (None, ["demand_kind=建议"])
+    aside = refined(COMPLAINTS, DEMAND, demand_kind="建议", demand_number="")
+    assert (aside["reasons"], aside["unmapped"]) == (["demand_number_present"], [])
+
+
+def test_a_record_is_told_apart_by_its_key_and_its_content_by_all_columns():
+    one, again, other = refined(PENALTIES, PENALTY), refined(PENALTIES, PENALTY, fine_amount="1.250"), refined(PENALTIES, PENALTY, fine_amount="2")
+    assert one["record_id"] == again["record_id"] == other["record_id"]
+    assert one["content_hash"] == again["content_hash"] != other["content_hash"]
+    assert refined(PENALTIES, PENALTY, decision_number="2号")["record_id"] != one["record_id"]
+    # NULL is told from a text, and one column from the next.
+    abnormal = CONTRACTS["bronze.abnormal_list"]
+    blank, missing = (refined(abnormal, {"subject_name": a, "listing_reason": b})["content_hash"] for a, b in (("甲", None), (None, "甲")))
+    assert blank != missing
+
+
+@pytest.mark.parametrize("feed", RECORD_FEEDS, ids=lambda c: c.name)
+def test_the_tables_of_a_feed_follow_from_its_contract(feed):
+    records, aside = records_of(feed), quarantine_of(feed)
+    assert silver_of(feed) == (aside, records)
+    assert (records.kind, records.id, records.readers) == (Kind.RECORD, f"silver.{feed.name}", feed.record_readers)
+    assert "到达）" not in records.chinese
+    assert [c.name for c in records.columns][: len(own_columns(feed))] == [c.name for c in own_columns(feed)]
+    assert records.keys == ("delivery_id", "row_number")
+    assert {"record_id", "effective_from", "fact_outcome", "write_number"} <= {c.name for c in records.columns}
+    # What the refinement makes is what the table takes, column by column.
+    made = dict(part.split(" ", 1) for part in spark_ddl(output_schema(feed)).replace(", ", "\n").splitlines())
+    stored = {c.name: c.type for c in records.columns}
+    assert {name: made[name] for name in stored if name in made} == {name: stored[name] for name in stored if name in made}
+    assert stored.keys() - made.keys() == {"source_revision", "known_at", "value_kind", "write_number", "fact_outcome", "is_conflict"}
+    assert f"silver_tables.{feed.name} (" in create_table_sql(records, {})
+
+
+def test_a_feed_without_a_key_has_no_typed_records():
+    with pytest.raises(ValueError, match="recordKey"):
+        records_of(CONTRACTS["bronze.registration_subjects"])
+
+
+TEXT = st.one_of(st.none(), st.text(max_size=30), st.sampled_from([*PENALTY.values(), "９" * 40, "1e400", "-0", "%", "2026-13-01 25:61", "\x00"]))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(RECORD_FEEDS), st.data())
+def test_any_text_has_an_outcome_and_fits_the_table(feed, data):
+    rows = data.draw(st.lists(st.fixed_dictionaries({c.name: TEXT for c in own_columns(feed)}), min_size=1, max_size=4))
+    number = len(rows)
+    batch = pa.RecordBatch.from_pydict(
+        {c.name: pa.array([row[c.name] for row in rows], pa.string()) for c in own_columns(feed)}
+        | {
+            "delivery_id": pa.array(["D1"] * number),
+            "row_number": pa.array(range(1, number + 1), pa.int64()),
+            "raw_line": pa.array([None] * (number - 1) + ["断行"], pa.string()),
+            "arrived_at": pa.array([dt.datetime(2026, 3, 5, tzinfo=dt.UTC)] * number, pa.timestamp("us", tz="UTC")),
+            "business_date": pa.array([None] * number, pa.date32()),
+            "simulated": pa.array([True] * number),
+        }
+    )
+    (out,) = refine_batches(feed)(iter([batch]))
+    assert (out.schema, out.num_rows) == (output_schema(feed), number)
+    made = out.to_pylist()
+    assert made[-1]["reasons"] == [UNSPLITTABLE]
+    # What goes on has a key and a day.
+    assert [r for r in made if not r["reasons"] and not (r["record_id"] and r["effective_from"])] == []
