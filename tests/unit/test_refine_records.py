@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.contract import Column, load_contracts
+from catalog.contract import FIELDS, Column, load_contracts
 from catalog.derive import create_table_sql, quarantine_of, records_of, silver_of
 from catalog.properties import Kind
+from infra.settings import REPO
+from spark_jobs.ingest import land
 from spark_jobs.refine.batches import UNSPLITTABLE, spark_ddl
 from spark_jobs.refine.records import output_schema, own_columns, refine_batches, refine_columns
 from spark_jobs.refine.values import reader
@@ -165,6 +168,24 @@ def test_the_tables_of_a_feed_follow_from_its_contract(feed):
 def test_a_feed_without_a_key_has_no_typed_records():
     with pytest.raises(ValueError, match="recordKey"):
         records_of(CONTRACTS["bronze.registration_subjects"])
+
+
+def test_a_feed_is_added_as_the_how_to_says(tmp_path):
+    """The how-to's own words: its fields, its contract, its file."""
+    text = (REPO / "docs" / "how-to" / "feeds.zh.md").read_text(encoding="utf-8")
+    delivered, fields, contract = re.findall(r"```(?:csv|yaml)\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "contracts" / "bronze").mkdir(parents=True)
+    (tmp_path / "contracts" / "bronze" / "contract_filings.yaml").write_text(contract, encoding="utf-8")
+    (tmp_path / "fields.yaml").write_text(FIELDS.read_text(encoding="utf-8") + fields, encoding="utf-8")
+    feed = load_contracts(tmp_path / "contracts", tmp_path / "fields.yaml")["bronze.contract_filings"]
+    path = tmp_path / "格式条款备案_2026-02-28.csv"
+    path.write_text(delivered, encoding="utf-8")
+    rows = [values or {} for _, values, _ in land.records(feed, path, tmp_path)]
+    record = refine_columns(feed, {c.name: [row.get(c.name) for row in rows] for c in own_columns(feed)}, [ARRIVED] * len(rows))
+    assert record["filing_number"] == ["HT2026-001", "HT2026-002"]
+    assert (record["liquidated_damages"], record["is_disclosed"]) == ([Decimal("5000.00"), None], [True, True])
+    assert record["reasons"] == [[], ["columns_aligned", "contract_filed_on_readable"]]
+    assert [c.id for c in silver_of(feed)] == ["silver.contract_filings_quarantine", "silver.contract_filings"]
 
 
 TEXT = st.one_of(st.none(), st.text(max_size=30), st.sampled_from([*PENALTY.values(), "９" * 40, "1e400", "-0", "%", "2026-13-01 25:61", "\x00"]))
