@@ -106,12 +106,12 @@ def judge_silver(
     facts, keys, quarantine = (table_name(c) for c in (contracts[FACTS], contracts[KEYS], quarantine_of(contracts[FEED])))
     uses, status, unmapped = (table_name(contracts[i]) for i in (USES, STATUS, UNMAPPED))
     area, industry = (table_name(contracts[i]) for i in ("silver.ref_area", "silver.ref_industry"))
-    new = {name: _new(rows[name], at[name]) for name in at}
-    questions, figures = _of_contracts(contracts, at, rows, new, parent)
+    part = _parts(at, rows, parent)
+    new = rows | part
+    questions, figures = _of_contracts(contracts, at, rows, part, parent)
     mine = F.col("delivery_id").isin(sorted(taken))
     told = new[facts].where(mine).agg(F.sum(F.size("corrections")), F.expr("count_if(array_contains(quality_marks, 'enterprise_type_known'))"))
     corrected, unknown_types = (n or 0 for n in told.collect()[0])
-    touched = None if new[facts] is rows[facts] else new[facts]
     applied, anchors = rows[facts].where("fact_outcome = 'applied'"), rows[keys].where("is_anchor")
     figures += [
         Figure(
@@ -125,7 +125,7 @@ def judge_silver(
         Figure(
             "fact_single_state",
             at[facts],
-            _several(_beside(applied, touched, "subject_id"), "subject_id", "effective_from"),
+            _several(_beside(applied, part.get(facts), "subject_id"), "subject_id", "effective_from"),
             0,
             0,
             "同一主体同一业务日期只能有一个状态",
@@ -157,7 +157,7 @@ def judge_silver(
         Figure(
             "subject_single_anchor",
             at[keys],
-            _several(_beside(anchors, None if new[keys] is rows[keys] else new[keys], "subject_id"), "subject_id"),
+            _several(_beside(anchors, part.get(keys), "subject_id"), "subject_id"),
             0,
             0,
             "一个主体只能有一个主键",
@@ -180,7 +180,7 @@ def judge_silver(
             f"清单中未识别的企业类型应等于带有该质量标记的事实数（{unknown_types}），不多不少",
         ),
         *_share_kept(spark, at[facts], rows[facts], baseline.get(facts)),
-        *(f for feed in contracts.values() if feed.record_key for f in _of_records(feed, at, rows, new, landed[feed.id], parent)),
+        *(f for feed in contracts.values() if feed.record_key for f in _of_records(feed, at, rows, part, landed[feed.id], parent)),
     ]
     return _ask(context, "silver", [*questions, _figures(spark, figures)])
 
@@ -189,7 +189,7 @@ def _of_records(
     feed: Contract,
     at: Mapping[str, TableVersion],
     rows: Mapping[str, DataFrame],
-    new: Mapping[str, DataFrame],
+    part: Mapping[str, DataFrame],
     landed: int,
     parent: Mapping[str, TableVersion],
 ) -> list[Figure]:
@@ -199,7 +199,7 @@ def _of_records(
         return []
     every = rows[kept].select("row_number").unionAll(rows[aside].select("row_number"))
     says = f"{feed.chinese.removesuffix('（到达）')}与其隔离之和应等于落地的 {landed} 条记录"
-    applied = _beside(rows[kept].where("fact_outcome = 'applied'"), None if new[kept] is rows[kept] else new[kept], "record_id")
+    applied = _beside(rows[kept].where("fact_outcome = 'applied'"), part.get(kept), "record_id")
     several = _several(applied, "record_id", "effective_from")
     return [
         Figure(f"{feed.name}_conserved", at[kept], every, landed, landed, says),
@@ -220,12 +220,12 @@ def judge_gold(
     facts, keys = table_name(contracts[FACTS]), table_name(contracts[KEYS])
     gold = {i: c for i, c in contracts.items() if c.layer == "gold"}
     rows = {name: _at(spark, at[name]) for name in [*map(table_name, gold.values()), facts, keys]}
-    new = {name: _new(rows[name], at[name]) for name in map(table_name, gold.values())}
+    part = _parts({name: at[name] for name in map(table_name, gold.values())}, rows, parent)
     archive, monthly, marked = (table_name(contracts[i]) for i in (ARCHIVE, MONTHLY, MARKS))
     subjects = rows[facts].where("fact_outcome = 'applied'").agg(F.countDistinct("subject_id")).collect()[0][0]
     marks = rows[archive].agg(F.sum(F.size("quality_marks"))).collect()[0][0] or 0
     total = F.sum("subjects").alias("figure")
-    questions, figures = _of_contracts(gold, at, rows, new, parent)
+    questions, figures = _of_contracts(gold, at, rows, part, parent)
     figures += [
         Figure(
             "archive_conserved",
@@ -256,20 +256,23 @@ def _at(spark: SparkSession, table: TableVersion) -> DataFrame:
     return spark.sql(f"SELECT * FROM {table.table_name} VERSION AS OF {int(table.version)}")  # noqa: S608 - names come from contracts
 
 
-def _new(rows: DataFrame, candidate: TableVersion) -> DataFrame:
-    """The rows of a tracked table that its run has written; of any other, and where all was written, ``rows`` itself."""
-    since = checksum_since(candidate.checksum)
-    if not since:
-        return rows
-    new = rows.where(F.col(WRITE_NUMBER) >= since)
-    return new.localCheckpoint() if new.count() <= HELD_ROWS else new
+def _parts(at: Mapping[str, TableVersion], rows: Mapping[str, DataFrame], parent: Mapping[str, TableVersion]) -> dict[str, DataFrame]:
+    """The new rows of the tables of which not all rows are new: of a tracked one, what its run has written; of one that is as in ``parent``, none."""
+    parts = {}
+    for name, candidate in at.items():
+        if name in parent and parent[name].version == candidate.version:
+            parts[name] = rows[name].limit(0)
+        elif since := checksum_since(candidate.checksum):
+            new = rows[name].where(F.col(WRITE_NUMBER) >= since)
+            parts[name] = new.localCheckpoint() if new.count() <= HELD_ROWS else new
+    return parts
 
 
 def _of_contracts(
     contracts: Mapping[str, Contract],
     at: Mapping[str, TableVersion],
     rows: Mapping[str, DataFrame],
-    new: Mapping[str, DataFrame],
+    part: Mapping[str, DataFrame],
     parent: Mapping[str, TableVersion],
 ) -> tuple[list[Question], list[Figure]]:
     """What the contracts of the candidates that are not as in ``parent`` expect: of their new rows, and of those with the same keys."""
@@ -279,16 +282,16 @@ def _of_contracts(
         if name not in at or (name in parent and parent[name].version == at[name].version):
             continue
         candidate, expected = at[name], suites.from_contract(contract)
-        if new[name] is not rows[name]:
+        if name in part:
             # Of a part of the rows neither says anything: what stands beside it is counted.
             for rule in [r for r, _ in expected if r.metric == "duplicateValues"]:
-                twice = _several(_beside(rows[name], new[name], *rule.columns), *rule.columns)
+                twice = _several(_beside(rows[name], part[name], *rule.columns), *rule.columns)
                 figures.append(Figure(rule.id, candidate, twice, 0, 0, rule.description, rule.dimension))
             for rule in [r for r, _ in expected if r.metric == "rowCount"]:
                 least = rule.threshold + (rule.operator == "mustBeGreaterThan")
                 figures.append(Figure(rule.id, candidate, rows[name].select(WRITE_NUMBER), least, None, rule.description, rule.dimension))
             expected = [(r, e) for r, e in expected if r.metric not in ("duplicateValues", "rowCount")]
-        questions.append(Question(contract.id, new[name], [(candidate, e) for _, e in expected]))
+        questions.append(Question(contract.id, part.get(name, rows[name]), [(candidate, e) for _, e in expected]))
     return questions, figures
 
 

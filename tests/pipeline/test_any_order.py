@@ -73,15 +73,16 @@ def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(publis
     print(f"seed {seed}")
     world, order = World(seed), random.Random(seed)
     a, b, c = (f"{letter}{seed % 10**5:05}" for letter in "ABC")
-    first, then = (lambda drawn: (drawn[:2], drawn[2:]))(order.sample(world.files(a), len(world.deliveries)))
+    mine = {tag: [*world.files(tag), *world.others(tag)] for tag in (a, b, c)}
+    first, then = (lambda drawn: (drawn[:4], drawn[4:]))(order.sample(mine[a], len(mine[a])))
     for file in first:
         send(published, file)
-    for file in world.files(b):
+    for file in mine[b]:
         send(published, file)
         send(published, file, again="again-")
     published.lake("run")
 
-    for file in [*then, *world.files(c)]:
+    for file in [*then, *mine[c]]:
         send(published, file)
     before = Readers.look(published)
     with Readers(published) as readers:
@@ -104,10 +105,11 @@ def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(publis
 
     archives = business(published, a)
     assert archives["gold.archive_subject"], "the world has subjects"
+    assert archives["silver.penalties"], "and penalties"
     assert business(published, b) == archives, f"all at once and twice, seed {seed}"
     assert business(published, c) == archives, f"with crashes, seed {seed}"
     accounts = {tag: account(published, tag) for tag in (a, b, c)}
-    assert {n: parts[0] for tag in (a, c) for n, parts in accounts[tag].items()} == {n: len(r) for tag in (a, c) for n, _, r in world.files(tag)}
+    assert {n: parts[0] for tag in (a, c) for n, parts in accounts[tag].items()} == {n: len(r) for tag in (a, c) for n, _, r in mine[tag]}
     assert all(arrived == sum(parts) for of in accounts.values() for arrived, *parts in of.values())
     total = {tag: [sum(column) for column in zip(*of.values(), strict=True)] for tag, of in accounts.items()}
     assert total[a] == total[c]

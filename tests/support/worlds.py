@@ -9,7 +9,9 @@ from typing import Any
 from spark_jobs.refine.identifiers import credit_code_check, organisation_code_check
 
 HEADER = "企业名称,统一社会信用代码,注册日期,企业类型,法人代表,注册资金,经营范围,注册地址"
+PENALTIES = "决定书文号,统一社会信用代码,当事人,处罚类别,罚款金额（万元）,决定日期,公示截止期"
 DISTRICTS = ("天河区", "越秀区", "南沙区", "番禺区")
+PENALTY = "penalty-"  # in the names of their files
 DAYS = ("2019-03-31", "2019-04-30", "2019-05-31")
 
 
@@ -43,6 +45,27 @@ class World:
                 row = f"{shown and f'广州市测试@{shown}有限公司'},{{code}},{rest}"
                 rows.append((number, told.setdefault((number, name, day, revision), row) if shown else row))
             self.deliveries.append((day, revision, rows))
+        # Penalties of theirs: published shorter, amended, sent again; some with a day that is none.
+        self.penalties: list[tuple[str, int, list[tuple[int, str]]]] = []
+        said: dict[tuple[Any, ...], str] = {}
+        for day, revision in [*[(d, 0) for d in DAYS], (draw.choice(DAYS), 1)]:
+            numbers = draw.choices(range(1, 6), k=draw.randint(2, 5))
+            row = "穗测处〔@〕{number}号,{code},测试@当事人,罚款,{fine},2019-0{month}-{date},202{until}-01-01"
+            drawn = [
+                (
+                    n,
+                    row.format(
+                        number=n,
+                        code="{code}",
+                        fine=draw.choice(("1.5", "2", "")),
+                        month=1,
+                        date=draw.choice(("15",) * 5 + ("32",)),
+                        until=draw.choice("12"),
+                    ),
+                )
+                for n in numbers
+            ]
+            self.penalties.append((day, revision, [(n, said.setdefault((n, day, revision), text)) for n, text in drawn]))
 
     def files(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
         """``(file name, manifest, rows)`` of each delivery."""
@@ -55,30 +78,54 @@ class World:
             for n, (day, revision, rows) in enumerate(self.deliveries)
         ]
 
+    def others(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
+        """The same of the penalties."""
+        return [
+            (
+                f"world-{tag}-{PENALTY}{n}.csv",
+                {"as_of": day, "revision": revision, "simulated": True},
+                [text.replace("@", tag).format(code=code(tag, number)) for number, text in rows],
+            )
+            for n, (day, revision, rows) in enumerate(self.penalties)
+        ]
+
 
 def send(published: Any, file: tuple[str, dict[str, Any], list[str]], again: str = "") -> None:
-    """Put a file into the inbox; ``again`` makes other bytes of the same rows, under another name."""
+    """Put a file into the inbox of its feed; ``again`` makes other bytes of the same rows, under another name."""
     name, manifest, rows = file
-    inbox = published.state / "landing" / "inbox" / "registration_subjects"
+    feed, header = ("penalties", PENALTIES) if PENALTY in name else ("registration_subjects", HEADER)
+    inbox = published.state / "landing" / "inbox" / feed
     name, ending = f"{again}{name}", "\r\n" if again else "\n"
     published.deliver(inbox / f"{name}.manifest.json", json.dumps(manifest).encode())
-    published.deliver(inbox / name, "".join(f"{line}{ending}" for line in (HEADER, *rows)).encode("gb18030" if again else "utf-8"))
+    published.deliver(inbox / name, "".join(f"{line}{ending}" for line in (header, *rows)).encode("gb18030" if again else "utf-8"))
 
 
 # What says when and how a row came, not what it says.
-HOW_IT_CAME = {"release_id", "write_number", "subject_id", "first_known_at", "known_at", "delivery_id", "row_number", "arrived_at", "content_hash"}
+HOW_IT_CAME = {
+    "release_id",
+    "write_number",
+    "subject_id",
+    "first_known_at",
+    "known_at",
+    "delivery_id",
+    "row_number",
+    "arrived_at",
+    "content_hash",
+    "record_id",
+}
 
 
 def business(published: Any, tag: str) -> dict[str, list[str]]:
     """Archives and histories of one copy of the world: each row as text, without the copy's tag, in order."""
     kept = {}
-    for table, more in (("gold.archive_subject", ""), ("silver.subject_registration", " AND fact_outcome = 'applied'")):
+    applied = " AND fact_outcome = 'applied'"
+    for table, more in (("gold.archive_subject", ""), ("silver.subject_registration", applied), ("silver.penalties", applied)):
         columns = [r[0] for r in published.ask("steward", f"DESCRIBE lake.{table}") if r[0] not in HOW_IT_CAME]
         sql = f"SELECT json_format(CAST(ROW({', '.join(columns)}) AS json)) FROM lake.{table} WHERE subject_name LIKE '%测试{tag}%'{more}"
         text = "\n".join(r[0] for r in published.ask("steward", sql))
         for number in range(1, 6):
             text = text.replace(code(tag, number), f"code {number}")
-        kept[table] = sorted(text.replace(f"测试{tag}", "测试").splitlines())
+        kept[table] = sorted(text.replace(f"测试{tag}", "测试").replace(f"〔{tag}〕", "〔〕").splitlines())
     return kept
 
 
