@@ -13,8 +13,8 @@ All problems of all files are collected and raised as one ContractError; each me
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -63,6 +63,7 @@ RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
     Kind.QUARANTINE: (),
     Kind.RECORD: (
         ("record_id", True, 0),
+        ("occurred_on", True, 0),
         ("effective_from", True, 0),
         ("known_at", True, 0),
         ("source_revision", True, 0),
@@ -133,14 +134,15 @@ class Column:
     code_list: str | None = None
     code_list_edition: str | None = None
     element: str | None = None
-    reader: str | None = None  # credit_code | name: how a delivered text becomes the value, where the type alone does not say it
+    spoken: tuple[tuple[str, str], ...] = ()  # other texts, and the allowed value that each says
+    reader: str | None = None  # credit_code | name | …: how a delivered text becomes the value, where the type alone does not say it
     delivered_unit: str | None = None  # of the amounts of a delivery, where it is not yuan
     reserved: bool = False
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Headers under which a delivery may bring the column; none for a reserved one."""
-        return () if self.reserved else (self.name, self.chinese, *self.synonyms)
+        """Headers under which a delivery may bring the column; none for a reserved one, only those that state it for one of another unit."""
+        return () if self.reserved else self.synonyms if self.delivered_unit else (self.name, self.chinese, *self.synonyms)
 
     @property
     def personal(self) -> bool:
@@ -188,7 +190,7 @@ class Contract:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     record_key: tuple[str, ...]  # feed: the columns that tell one record from another; empty where a module of its own refines the rows
-    record_date: str | None  # feed: the column with the day of what a record states
+    record_date: tuple[str, ...]  # feed: the columns with the day of what a record states: the first that has one says it
     release_column: Column  # what the published view adds
     reasons_column: Column  # what the quarantine of a feed adds
     record_columns: tuple[Column, ...]  # what the typed records of a feed add
@@ -335,8 +337,8 @@ class _Reader:
             self.problem("kind", f"{custom.kind} does not belong into {layer}; use {' or '.join(sorted(KINDS_OF_LAYER[layer]))}")
         declared = [column for column in (self._column(p) for p in table.properties or []) if column]
         columns = self._with_reserved(custom.kind, declared)
-        implied = _record_rules(columns, custom) if custom.kind is Kind.FEED else implied_rules(name, columns)
-        rules = [*self._rules(table, columns), *implied]
+        rules = list(self._rules(table, columns))
+        rules += _record_rules(columns, custom, {r.id for r in rules}) if custom.kind is Kind.FEED else implied_rules(name, columns)
         if custom.kind is not Kind.FEED:
             for rule in rules:
                 if "check" in rule.arguments:
@@ -371,8 +373,8 @@ class _Reader:
             columns=tuple(columns),
             rules=tuple(rules),
             record_key=tuple(custom.recordKey),
-            record_date=custom.recordDate,
-            record_columns=tuple(reserved_column(n, self.fields, required=r, key=k) for n, r, k in RESERVED[Kind.RECORD] if custom.recordKey),
+            record_date=tuple(custom.recordDate),
+            record_columns=self._record_columns(custom, columns),
             record_readers=tuple(custom.recordReaders),
             record_sharing=(custom.recordSharing or custom.sharing, custom.recordSharingCondition),
             release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),
@@ -458,9 +460,21 @@ class _Reader:
             code_list=custom.codeList,
             code_list_edition=custom.codeListEdition,
             element=field.element,
+            spoken=() if prop.enum else tuple((text, value) for value, texts in field.spoken.items() for text in texts),
             reader=field.reader,
             delivered_unit=custom.deliveredUnit,
         )
+
+    def _record_columns(self, custom: TableProperties, columns: list[Column]) -> tuple[Column, ...]:
+        """What typed records add. A digest over columns is as confidential as they are: who sees it can try out what they may say."""
+        if not custom.recordKey:
+            return ()
+        strictest = {
+            digest: max((c.classification for c in columns if not c.reserved and c.name in covered), key=STRICTNESS.index)
+            for digest, covered in (("record_id", custom.recordKey), ("content_hash", [c.name for c in columns]))
+        }
+        added = [reserved_column(n, self.fields, required=r, key=k) for n, r, k in RESERVED[Kind.RECORD]]
+        return tuple(replace(c, classification=strictest.get(c.name, c.classification)) for c in added)
 
     def _check_record(self, custom: TableProperties, declared: list[Column]) -> None:
         """The columns that a feed's records are told apart by, and their day, are there; so is what typed records need."""
@@ -468,9 +482,11 @@ class _Reader:
         for name in custom.recordKey:
             if name not in types:
                 self.problem("recordKey", f"{name} is no column of this feed; correct it")
-        if custom.recordDate is not None and types.get(custom.recordDate) not in ("DATE", "TIMESTAMP"):
-            self.problem("recordDate", f"{custom.recordDate} is no column of this feed with a date or a time; correct it")
-        reserved = {name for name, _, _ in RESERVED[Kind.RECORD]}
+        for name in custom.recordDate:
+            if types.get(name) not in ("DATE", "TIMESTAMP"):
+                self.problem("recordDate", f"{name} is no column of this feed with a date or a time; correct it")
+        # The last are added on the way from bronze to the records.
+        reserved = {name for name, _, _ in RESERVED[Kind.RECORD]} | {RELEASE_COLUMN, REASONS_COLUMN, "business_date", "simulated", "unmapped"}
         for column in declared:
             if custom.recordKey and column.name in reserved:
                 self.problem(f"column {column.name}", "reserved for what the lake adds to typed records; choose another name")
@@ -587,21 +603,24 @@ def reserved_column(name: str, fields: Mapping[str, FieldDefinition], *, require
     )
 
 
-def _record_rules(columns: list[Column], custom: TableProperties) -> Iterator[Rule]:
+def _record_rules(columns: list[Column], custom: TableProperties, stated: Collection[str]) -> Iterator[Rule]:
     """What types and allowed values already say of the rows of a feed whose records are read by them.
 
-    What can't be read is left empty and marked; where it tells records apart or dates them, the row is set aside.
+    What can't be read is left empty and marked; where it tells records apart or dates them, the row is set aside. A column without which a
+    delivery is refused has something to say in each row; where it hasn't, and no rule of the contract says more, the row is marked.
     """
     if not custom.recordKey:
         return
+    last = custom.recordDate[-1]
     slipped = "该行有两处以上内容读不成该列的值，多为列错位；请核对导出程序后整行重报"
     yield Rule("columns_aligned", "invalidValues", (columns[0].name,), {"check": "aligned"}, "mustBe", 0, "quarantine", "准确性", slipped)
     for c in columns:
         if c.reserved:
             continue
-        told = c.name in custom.recordKey or c.name == custom.recordDate
-        if c.name == custom.recordDate:
-            yield Rule(f"{c.name}_present", "missingValues", (c.name,), {}, "mustBe", 0, "quarantine", "完整性", f"{c.chinese}不能为空；请补报")
+        told = c.name in custom.recordKey or c.name == last
+        if c.name == last or (c.required and f"{c.name}_present" not in stated):
+            severity = "quarantine" if told else "warn"
+            yield Rule(f"{c.name}_present", "missingValues", (c.name,), {}, "mustBe", 0, severity, "完整性", f"{c.chinese}不能为空；请补报")
         if what := _readable_as(c):
             severity = "quarantine" if told else "warn"
             yield Rule(
@@ -621,8 +640,14 @@ def _readable_as(column: Column) -> str | None:
     """What a delivered text fails to be that can't be read; None: every text will do."""
     if column.allowed:
         return f"不在允许值之内（{'、'.join(label for _, label in column.allowed)}）"
-    if column.reader == "credit_code":
-        return "不是统一社会信用代码或注册号"
+    readers = {
+        "name": "没有可辨认的名称",
+        "credit_code": "不是统一社会信用代码或注册号",
+        "ratio": "应写成百分数（如 35.12%）或不大于 1 的小数",
+        "period": "不是年、季或月（如 2025、2025Q3、2025-09）",
+    }
+    if column.reader in readers:
+        return readers[column.reader]
     if column.type.startswith("DECIMAL"):
         return "不是金额或数值，或超出范围"
     return {
@@ -677,6 +702,11 @@ def _load(root: Path, fields_path: Path) -> dict[str, Contract]:
             # A file with faults of its own is reported there, not as missing here.
             if source not in contracts and not (root / Path(*source.split("."))).with_suffix(".yaml").exists():
                 problems.append(f"{contract.layer}/{contract.path.name}: inputs: {source} has no contract; correct the id or write one")
+    for contract in contracts.values():
+        if contract.kind is Kind.FEED and (taken := {f"silver.{contract.name}", f"silver.{contract.name}_quarantine"} & contracts.keys()):
+            problems.append(
+                f"{contract.layer}/{contract.path.name}: {', '.join(sorted(taken))} follows from this feed and is declared, too; rename one"
+            )
     if problems:
         raise ContractError(problems)
     return dict(sorted(contracts.items()))

@@ -30,7 +30,7 @@ Dimension = Literal["规范性", "完整性", "准确性", "一致性", "时效�
 Sharing = Literal["无条件共享", "有条件共享", "不予共享"]
 UpdateCycle = Literal["实时", "每日", "每周", "每月", "每季度", "每年", "不定期"]
 DeliveredUnit = Literal["千元", "万元", "亿元"]  # in which a source states amounts; the lake keeps yuan
-Reader = Literal["credit_code", "name"]
+Reader = Literal["credit_code", "name", "document_number", "period", "ratio", "expiry"]
 Role = Literal["analyst", "leader", "steward", "supervisor", "district", "operator"]  # who may read; the publisher is no reader
 
 
@@ -50,10 +50,10 @@ class TableProperties(Strict):
     sharingCondition: str | None = None  # the condition of 有条件共享, the legal basis of 不予共享
     fileNameDate: str | None = None  # feed: where a file's name says its business date, a pattern with groups y, m, d
     quarantineBudget: float | None = Field(None, gt=0, lt=1)  # feed: a delivery with a larger share of rows set aside is held back whole
-    recordKey: list[
-        str
-    ] = []  # feed: the columns that tell one record of the source from another, empty where its rows are refined by a module of its own
-    recordDate: str | None = None  # feed: the column with the day of what a record states
+    # feed: the columns that tell one record of the source from another; empty where a module of its own refines its rows
+    recordKey: list[str] = []
+    # feed: the columns with the day of what a record states; the first of them that has one says it
+    recordDate: list[str] = []
     recordReaders: list[Role] = []  # feed: who may read its typed records
     recordSharing: Sharing | None = None  # feed: the sharing attribute of its typed records, with its condition as above
     recordSharingCondition: str | None = None
@@ -73,7 +73,7 @@ class TableProperties(Strict):
 
     @model_validator(mode="after")
     def _records_of_a_feed(self) -> Self:
-        stated = [bool(self.recordKey), self.recordDate is not None, bool(self.recordReaders), self.recordSharing is not None]
+        stated = [bool(self.recordKey), bool(self.recordDate), bool(self.recordReaders), self.recordSharing is not None]
         if any(stated) and not all(stated):
             raise ValueError("recordKey, recordDate, recordReaders and recordSharing are given together")
         if self.kind is not Kind.FEED and any(stated):
@@ -128,3 +128,10 @@ class FieldDefinition(Strict):
     element: str | None = None
     reader: Reader | None = None  # how a delivered text becomes the value, where the type alone does not say it
     allowed: dict[str, str] = {}
+    spoken: dict[str, list[str]] = {}  # other texts that say an allowed value, by that value
+
+    @model_validator(mode="after")
+    def _spoken_of_allowed(self) -> Self:
+        if unknown := self.spoken.keys() - self.allowed.keys():
+            raise ValueError(f"spoken: {', '.join(sorted(unknown))} is no allowed value")
+        return self

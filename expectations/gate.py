@@ -174,7 +174,9 @@ def judge_silver(
         Figure(
             "unmapped_rows_conserved",
             at[unmapped],
-            rows[unmapped].where(mine & (F.col("source_column") == "enterprise_type")).agg(F.sum("unmapped_rows").alias("figure")),
+            rows[unmapped]
+            .where(mine & (F.col("source_column") == "enterprise_type") & (F.col("feed") == contracts[FEED].name))
+            .agg(F.sum("unmapped_rows").alias("figure")),
             unknown_types,
             unknown_types,
             f"清单中未识别的企业类型应等于带有该质量标记的事实数（{unknown_types}），不多不少",
@@ -298,6 +300,8 @@ def _of_contracts(
 def _figures(spark: SparkSession, figures: list[Figure]) -> Question:
     """Count all of them in one statement, and put the numbers into one row."""
     counted: dict[str, float] = dict(functools.reduce(DataFrame.unionAll, [f.row for f in figures]).collect())
+    if len(counted) != len(figures):
+        raise RuntimeError(f"two of these figures have one name: {sorted(f.rule for f in figures)}")
     row = spark.createDataFrame([tuple(counted[f.rule] for f in figures)], ", ".join(f"{f.rule} DOUBLE" for f in figures))
     return Question("figures", row, [(f.about, suites.figure(f.rule, f.least, f.most, f.description, f.dimension)) for f in figures])
 

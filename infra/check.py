@@ -78,6 +78,8 @@ def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[D
     for contract in contracts.values():
         version = pinned.get(table_name(contract))
         seen = views.get(contract.id)
+        if version is None and seen is not None and seen[1] is not None and release is not None:
+            yield Damage("view", contract.id, seen[1], "", f"显示的是 {seen[0]} 版本 {seen[1]}，而 {release} 没有这张表")
         if version is not None and seen != (release, version):
             says = "没有这个视图" if seen is None else f"显示的是 {seen[0]} 版本 {seen[1]}"
             yield Damage("view", contract.id, version, "", f"应显示 {release} 版本 {version}，{says}")
@@ -103,9 +105,10 @@ def _contents(context: Context, ledger: Ledger) -> Iterator[Damage]:
         if publish.differs(t, rows, checksum):
             says = f"台账记 {t.row_count:,} 行、校验和 {t.checksum}，表里是 {rows:,} 行、{checksum}"
             yield Damage("ledger", t.table_name, t.version, "", says, (release,) if release else ())
-    feeds = {d.feed: contracts[f"bronze.{d.feed}"] for d in ledger.deliveries(state="loaded")}
-    yield from _arrived(context, ledger, feeds.values())
-    yield from _accounts(context, ledger, release, feeds.values(), contracts[FACTS])
+    feeds = [c for c in contracts.values() if c.kind is Kind.FEED]
+    loaded = {d.feed for d in ledger.deliveries(state="loaded")}
+    yield from _arrived(context, ledger, [feed for feed in feeds if feed.name in loaded])
+    yield from _accounts(context, ledger, release, feeds, contracts[FACTS])
 
 
 def _arrived(context: Context, ledger: Ledger, feeds: Iterable[Contract]) -> Iterator[Damage]:

@@ -43,7 +43,7 @@ from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
-SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/contract.py", "catalog/derive.py", "catalog/fields.yaml", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
 GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
 
 
@@ -111,13 +111,14 @@ def silver_step(lake: Lake) -> int:
         silver_code, gold_code = ledger.builds(current)
         anew = current is None or silver_code != code
         contained = ledger.contained(current)
-        deliveries = [d for d in ledger.deliveries(state="loaded") if anew or contained.get(d.delivery_id) != d.reading]
+        feeds = {feed.name for feed in lake.feeds}
+        deliveries = [d for d in ledger.deliveries(state="loaded") if d.feed in feeds and (anew or contained.get(d.delivery_id) != d.reading)]
         # A held delivery that a restored release still contains goes out too, until somebody has decided.
         withdrawn = [d.delivery_id for state in ("withdrawn", "held") for d in ledger.deliveries(state=state) if d.delivery_id in contained]
         if not deliveries and not withdrawn and not anew and gold_code == build_id(*GOLD_CODE):
             print(f"{current} 已包含全部批次，没有要加工的内容", flush=True)
             return NOTHING
-        if not ledger.deliveries(silver.FEED, "loaded") and not withdrawn:
+        if not ledger.deliveries(silver.REGISTER, "loaded") and not withdrawn:
             print("还没有主体登记信息入湖，其他数据源的批次等它到达后一并加工", flush=True)
             return NOTHING
         gate = _importing("expectations.gate")
@@ -126,7 +127,7 @@ def silver_step(lake: Lake) -> int:
         require_whole(lake, current or "", parent.values(), lake.names("bronze"))
         why = "（加工规则或合同有变，标准层全部重做）" if anew and current else ""
         print(f"run {run.run_id} on {current or 'nothing'}: {len(deliveries)} deliveries, {len(withdrawn)} withdrawn{why}", flush=True)
-        tables = _connected(lake, ledger)
+        tables = _connected(lake, ledger, parent)
         stood = _set_back(spark, tables, parent, anew)
         whole = _compact(spark, tables, anew)
         if anew:
@@ -135,6 +136,10 @@ def silver_step(lake: Lake) -> int:
         taken_out = [] if anew else [*withdrawn, *(d.delivery_id for d in deliveries if d.delivery_id in contained)]
         fresh = {d.delivery_id for d in deliveries} - contained.keys()
         taken, accounts, findings = _build_silver(writer, lake, run, deliveries, taken_out, fresh)
+        if current is None and not any(d.feed == silver.REGISTER for d in taken):
+            ledger.abandon(run.run_id, "the register was held back")
+            print("主体登记信息被扣留，其他数据源的批次等它到达后一并加工", flush=True)
+            return NOTHING
         if not taken and not withdrawn and not anew:
             ledger.abandon(run.run_id, "every delivery was held back")
             print("新到的批次都被扣留，没有要加工的内容", flush=True)
@@ -158,11 +163,11 @@ def silver_step(lake: Lake) -> int:
     return 0
 
 
-def _connected(lake: Lake, ledger: Ledger) -> list[Contract]:
-    """The tables of silver, of those that follow from a feed only where a delivery of it has ever come in: the register's always."""
-    came = {d.feed for d in ledger.deliveries() if d.state in ("loaded", "held", "withdrawn")}
+def _connected(lake: Lake, ledger: Ledger, parent: Mapping[str, TableVersion]) -> list[Contract]:
+    """The tables of silver: of those that follow from a feed beside the register, only where a delivery of it has been taken, or the release has them."""
+    came = {d.feed for d in ledger.deliveries() if d.landed_path is not None}
     absent = {c.id for feed in lake.feeds if feed.record_key and feed.name not in came for c in silver_of(feed)}
-    return [c for c in lake.tables("silver") if c.id not in absent]
+    return [c for c in lake.tables("silver") if c.id not in absent or table_name(c) in parent]
 
 
 def _build_silver(

@@ -23,7 +23,7 @@ from infra.services.trino import as_publisher
 from spark_jobs import delta
 
 VIEW_SCHEMAS = ("silver", "gold", "ops")
-COMMENTING = 4  # connections that set comments: each statement mostly waits
+AT_ONCE = 4  # connections that make views follow: each statement mostly waits
 _CURRENT = "(SELECT max(release_id) FROM release)"
 PROJECTIONS = {
     "ops.deliveries": f"""
@@ -105,6 +105,8 @@ def shown(context: Context) -> dict[str, tuple[str | None, int | None]]:
 def replay_views(context: Context, contracts: Mapping[str, Contract], release_id: str | None, tables: Iterable[TableVersion]) -> int:
     """Make every view show ``release_id``; return how many there are. Comments are set again: replacing a view drops them.
 
+    A table that the release does not have, because its feed came later, has no view.
+
     Raises:
         Problem: a view does not show the release afterwards.
     """
@@ -121,22 +123,29 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
         # After an upgrade a table may still lack a new column; the view stays as it is until a run has built the table anew.
         if {c.name for c in physical_columns(contract)} <= stored.get(table, set()):
             shown.append((contract, pinned.get(table)))
-    for contract, version in shown:
-        ask(cursor, view_sql(contract, version, release_id))
-    for contract, version in shown:
-        if version is not None:
-            seen = ask(cursor, f"SELECT DISTINCT release_id FROM lake.{contract.layer}.{contract.name}")  # noqa: S608 - names come from contracts
-            if seen not in ([], [[release_id]]):
-                raise Problem(
-                    f"the view {contract.id} does not show {release_id}", f"it shows {seen}", "see ./lake logs trino, then run ./lake up again"
-                )
+    gone = [c for c in contracts.values() if release_id and c.layer in ("silver", "gold") and c.id in stored and table_name(c) not in pinned]
+    for contract in gone:
+        ask(cursor, f"DROP VIEW IF EXISTS lake_publish.{contract.id}")
     # All views first: who joins two of them shall not wait for a hundred comments until both show the same release.
-    with ThreadPoolExecutor(COMMENTING) as pool:
-        list(pool.map(lambda shows: _comment(context, shows[0]), shown))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for work in (_replace, _require_shown, _comment):
+            list(pool.map(lambda shows, work=work: work(context, *shows, release_id), shown))
     return len(shown)
 
 
-def _comment(context: Context, contract: Contract) -> None:
+def _replace(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
+    ask(as_publisher(context).cursor(), view_sql(contract, version, release_id))
+
+
+def _require_shown(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
+    if version is None:
+        return
+    seen = ask(as_publisher(context).cursor(), f"SELECT DISTINCT release_id FROM lake.{contract.id}")  # noqa: S608 - names come from contracts
+    if seen not in ([], [[release_id]]):
+        raise Problem(f"the view {contract.id} does not show {release_id}", f"it shows {seen}", "see ./lake logs trino, then run ./lake up again")
+
+
+def _comment(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
     cursor = as_publisher(context).cursor()
     for column, comment in view_comments(contract)["columns"].items():
         ask(cursor, f"COMMENT ON COLUMN lake_publish.{contract.layer}.{contract.name}.{column} IS {_text(comment)}")

@@ -18,7 +18,9 @@ from spark_jobs.writing import Writer
 
 _ROW = ("delivery_id", "row_number")
 _SAID = ("fact_outcome", "is_conflict")  # what is said of a row, and may change when others of its record come
-_SMALL = (*_ROW, "record_id", "effective_from", "source_revision", "content_hash", "known_at")
+_SMALL = (*_ROW, "record_id", "occurred_on", "effective_from", "source_revision", "content_hash", "known_at")
+# Of one day and revision, what is said of the later day stands: a removal after the listing that it ends. Days since 1900 are fewer than a million.
+_ORDER = "CAST(source_revision AS BIGINT) * 10000000 + datediff(occurred_on, DATE '1900-01-01')"
 
 
 def build(
@@ -72,9 +74,13 @@ def _write(writer: Writer, kept: Contract, new: DataFrame, left: DataFrame | Non
     # Most rows are the only one of their record: they are its history, and need neither sorting nor joining.
     several = new.select("record_id", F.lit(1).alias("rows")).union(touched.select("record_id", F.lit(2)))
     shared = writer.hold(several.groupBy("record_id").agg(F.sum("rows").alias("rows")).where("rows > 1").select("record_id"), "shared_record")
-    lone = new.join(shared, "record_id", "left_anti").withColumn("fact_outcome", F.lit("applied")).withColumn("is_conflict", F.lit(False))
+    if left is None and shared.isEmpty():
+        writer.write(_alone(new).select(*names), table, "append", "records", run.run_id)
+        return set()
+    lone = _alone(new.join(shared, "record_id", "left_anti"))
     whole = new.join(shared, "record_id", "left_semi").select(*_SMALL).unionByName(touched.select(*_SMALL))
-    placed = writer.hold(outcomes(whole.withColumnRenamed("record_id", "subject_id")).drop("subject_id"), "placed")
+    ordered = whole.withColumnRenamed("record_id", "subject_id").withColumn("source_revision", F.expr(_ORDER)).drop("occurred_on")
+    placed = writer.hold(outcomes(ordered).drop("subject_id"), "placed")
     before = touched.select(*_ROW, *[F.col(c).alias(f"old_{c}") for c in _SAID])
     changes = writer.hold(placed.join(before, list(_ROW)).where(" OR ".join(f"{c} <> old_{c}" for c in _SAID)), "moved")
     moved = {r[0] for r in changes.select("delivery_id").distinct().collect()}
@@ -89,3 +95,8 @@ def _write(writer: Writer, kept: Contract, new: DataFrame, left: DataFrame | Non
     fresh = lone.select(*names).unionByName(new.join(placed, list(_ROW)).select(*names))
     writer.write(fresh, table, "append", "records", run.run_id)
     return moved
+
+
+def _alone(rows: DataFrame) -> DataFrame:
+    """Rows of which each is the only one of its record, with what becomes of them."""
+    return rows.withColumn("fact_outcome", F.lit("applied")).withColumn("is_conflict", F.lit(False))

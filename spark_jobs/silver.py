@@ -16,7 +16,7 @@ from spark_jobs.identity.keys import KEY, assign_subjects, key_id_sql, lone_subj
 from spark_jobs.refine.batches import refine_batches, spark_ddl
 from spark_jobs.writing import Writer
 
-FEED = "registration_subjects"
+REGISTER = "registration_subjects"  # the feed
 FACTS = "silver.subject_registration"
 KEYS = "silver.subject_key"
 REVIEW = "silver.identity_review"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
@@ -24,6 +24,7 @@ from spark_jobs.refine.values import canonical, reader
 # What a refined row says beside its columns.
 _SAYS: dict[str, pa.DataType] = {
     "record_id": pa.string(),
+    "occurred_on": pa.date32(),
     "content_hash": pa.string(),
     **dict.fromkeys(("unmapped", "quality_marks", "reasons"), pa.list_(pa.string())),
 }
@@ -45,12 +46,14 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows by column: `delivered` texts, the same tidied in `said` (None: nothing), values in `record`; the day each arrived (China)."""
+    """Rows by column: `delivered` texts, the same tidied in `said` (None: nothing), values in `record`; the day each arrived (China);
+    the columns of allowed values."""
 
     delivered: Mapping[str, Texts]
     said: Mapping[str, Texts]
     record: Mapping[str, Sequence[Any]]
     arrived_on: Sequence[dt.date]
+    listed: Collection[str]
 
 
 def own_columns(feed: Contract) -> tuple[Column, ...]:
@@ -62,7 +65,8 @@ def refine_columns(feed: Contract, values: Mapping[str, Texts], arrived_on: Sequ
     """The records that delivered texts state, by column: those of the feed, then what is said of each (`_SAYS`).
 
     `values`: texts by column; one that is left out counts as empty. `arrived_on`: day of arrival of each row, Asia/Shanghai.
-    `record_id` is the same for all rows that agree in the feed's `recordKey`. A record with `reasons` is set aside. What stands in a column of
+    `record_id` is the same for all rows that agree in the feed's `recordKey`, `occurred_on` the first day that one of its `recordDate` states
+    (China). A record with `reasons` is set aside. What stands in a column of
     allowed values and is none of them is `unmapped`, and the column empty. Never raises for any text.
     """
     nothing: Texts = [None] * len(arrived_on)
@@ -73,9 +77,10 @@ def refine_columns(feed: Contract, values: Mapping[str, Texts], arrived_on: Sequ
     for column in columns:
         read = reader(column)
         record[column.name] = list(said[column.name]) if read is None else each(_of_stated(read), said[column.name])
-    reasons, marks = rules.Router(feed).route(Rows(delivered, said, record, arrived_on))
+    reasons, marks = rules.Router(feed).route(Rows(delivered, said, record, arrived_on, [c.name for c in columns if c.allowed]))
     return record | {
         "record_id": _digests(feed.name, [record[name] for name in feed.record_key], 24),
+        "occurred_on": [_first_day(days) for days in zip(*[record[name] for name in feed.record_date], strict=True)],
         "content_hash": _digests("", [record[c.name] for c in columns], 64),
         "unmapped": _unmapped(columns, said, record, reasons),
         "quality_marks": marks,
@@ -93,7 +98,7 @@ def refine_batches(feed: Contract) -> Callable[[Iterator[pa.RecordBatch]], Itera
     """The refinement of batches of bronze rows of a feed, for Spark's mapInArrow.
 
     Input columns: those of the feed, delivery_id, row_number, raw_line, arrived_at, business_date, simulated. One row for each row.
-    `effective_from` is the business date of the delivery, else the day in the feed's `recordDate` (docs/decisions/0010).
+    `effective_from`, from when on the statement holds, is the business date of the delivery, else `occurred_on` (docs/decisions/0025).
     A row with raw_line was never split: its columns are empty, its only reason is `unsplittable_line`.
     """
 
@@ -112,11 +117,14 @@ def _refined(feed: Contract, batch: pa.RecordBatch) -> pa.RecordBatch:
         if raw_line is not None:
             for name, held in output.items():
                 held[row] = [] if name in ("unmapped", "quality_marks") else [UNSPLITTABLE] if name == "reasons" else None
-    days = [v.date() if isinstance(v, dt.datetime) else v for v in output[feed.record_date or ""]]
     arrays = {name: pa.array(held, schema.field(name).type) for name, held in output.items()}
     arrays |= {name: batch.column(name).cast(type_) for name, type_ in _PASSED_ON.items()}
-    arrays["effective_from"] = pc.coalesce(batch.column("business_date").cast(pa.date32()), pa.array(days, pa.date32()))
+    arrays["effective_from"] = pc.coalesce(batch.column("business_date").cast(pa.date32()), arrays["occurred_on"])
     return pa.RecordBatch.from_pydict(arrays, schema=schema)
+
+
+def _first_day(values: Iterable[dt.date | None]) -> dt.date | None:
+    return next((china_day(v) if isinstance(v, dt.datetime) else v for v in values if v is not None), None)
 
 
 def _decimal(spark_type: str) -> pa.DataType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -27,7 +27,7 @@ LARGEST_PLAUSIBLE = Decimal(10) ** 11  # yuan; the largest of the real register 
 
 _LETTERS = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W\d_]{2}")
 _CJK = re.compile("[\u3400-\u9fff]")
-_NAME = re.compile("[\u3400-\u9fff]{4}")
+_COMPANY = re.compile("[\u3400-\u9fff]{3}(?:公司|合伙）|企业|合作社|[店厂部行社中心馆所院场档室站会队铺坊吧园])(?:（.*）)?$")
 _AMOUNT = re.compile("[0-9]|[万亿元圆整)）]$")  # a Chinese numeral alone proves no amount: people are called 李四
 _RESIDENT_IN_TEXT = re.compile(r"(?<![0-9])[1-8][0-9]{16}[0-9Xx](?![0-9])")
 _SEVENTEEN_DIGITS = re.compile("[1-8][0-9]{16}")
@@ -46,6 +46,7 @@ class Rows(NamedTuple):
     capitals: Sequence[capital.Capital]
     name_categories: Sequence[str | None]
     arrived_on: Sequence[dt.date]
+    listed: Collection[str] = ()  # columns of allowed values
 
 
 class AnyRows(Protocol):
@@ -59,6 +60,8 @@ class AnyRows(Protocol):
     def record(self) -> Mapping[str, Sequence[Any]]: ...
     @property
     def arrived_on(self) -> Sequence[dt.date]: ...
+    @property
+    def listed(self) -> Collection[str]: ...
 
 
 Check = Callable[[Any], list[bool]]
@@ -322,15 +325,15 @@ def readable(rows: AnyRows, column: str) -> list[bool]:
 def aligned(rows: AnyRows, column: str) -> list[bool]:
     """Fewer than two columns of the row hold what can't be read as their value: else the sender's columns have slipped.
 
-    A name in the place of a code counts as two.
+    A company's name in the place of a code counts as two; a word that is none of the allowed ones as nothing, for it may be a new one.
     """
-    unread = [[not good for good in readable(rows, name)] for name in rows.record]
+    unread = {name: [not good for good in readable(rows, name)] for name in rows.record if name not in rows.listed}
     names = [
-        [bad and _NAME.search(text or "") is not None for bad, text in zip(of_column, rows.said[name], strict=True)]
-        for name, of_column in zip(rows.record, unread, strict=True)
+        [bad and _COMPANY.search(text or "") is not None for bad, text in zip(of_column, rows.said[name], strict=True)]
+        for name, of_column in unread.items()
         if name.endswith("_code")
     ]
-    return [sum(of_row) < 2 for of_row in zip(*unread, *names, strict=True)]
+    return [sum(of_row) < 2 for of_row in zip(*unread.values(), *names, strict=True)]
 
 
 def not_after_arrival(rows: AnyRows, column: str) -> list[bool]:

@@ -17,9 +17,15 @@ from spark_jobs.refine.text import clean_name
 
 UNITS = {"元": Decimal(1), "千元": Decimal(10) ** 3, "万元": Decimal(10) ** 4, "亿元": Decimal(10) ** 8, "%": Decimal("0.01")}
 _YES, _NO = frozenset(("是", "有", "Y", "YES", "TRUE", "1")), frozenset(("否", "无", "没有", "N", "NO", "FALSE", "0"))
-_INTEGER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,18})(?:\.0+)?")
-_NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,20})(?:\.[0-9]{1,12})?)(?P<unit>%|元|千元|万元|亿元)?")
+_INTEGER = re.compile(r"(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,18}))(?:\.0+)?(?:年|年度)?")
+_MONEY = re.compile(r"^(?:人民币|[¥￥])|(?:人民币)?[整正]?$")
+_NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,20})(?:\.[0-9]{1,12})?)(?P<unit>%|元|[千万亿]元?)?")
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_YEAR_IN_BRACKETS = re.compile(r"[(\[【〔{]((?:19|20)[0-9]{2})[)\]】〕}]")
+_PERIOD = re.compile(r"(?P<y>(?:19|20)[0-9]{2})年?(?:度|-?(?:Q(?P<q>[1-4])|第?(?P<qz>[一二三四1-4])季度?)|[-./]?(?P<m>0?[1-9]|1[0-2])月?)?")
+_QUARTERS = {"一": 1, "二": 2, "三": 3, "四": 4, "1": 1, "2": 2, "3": 3, "4": 4}
+NO_END = dt.date(9999, 12, 31)
+_FOR_GOOD = frozenset(("长期", "长期有效", "永久", "永久有效", "无固定期限", "无期限"))
 _RANGE = {"INT": 2**31 - 1, "BIGINT": 2**63 - 1}
 
 Read = Callable[[str], Any]
@@ -33,14 +39,15 @@ def reader(column: Column) -> Read | None:
     Raises NotImplementedError for a type that no feed has yet.
     """
     if column.allowed:
-        known = {_plain(label): value for value, label in column.allowed} | {_plain(value): value for value, _ in column.allowed}
+        known = {_plain(value): value for value, _ in column.allowed} | {_plain(label): value for value, label in column.allowed}
+        known |= {_plain(text): value for text, value in column.spoken}
         return lambda text: known.get(_plain(text))
-    if column.reader == "credit_code":
-        return _identifier
-    if column.reader == "name":
-        return clean_name
+    if column.reader is not None and column.reader != "ratio":
+        return _READERS[column.reader]
     if found := _DECIMAL.fullmatch(column.type):
         precision, scale, unit = int(found[1]), int(found[2]), column.delivered_unit or "元"
+        if column.reader == "ratio":
+            return lambda text: None if (ratio := _amount(text, precision, scale, "%")) is None or abs(ratio) > 1 else ratio
         return lambda text: _amount(text, precision, scale, unit)
     if column.type in _RANGE:
         return lambda text: _integer(text, _RANGE[column.type])
@@ -69,27 +76,58 @@ def _identifier(text: str) -> str | None:
     return identify(text).value
 
 
+def _document_number(text: str) -> str:
+    """One way to write it: half width, no blanks, the year in 〔〕 (GB/T 9704-2012 of official documents) whatever brackets it came in."""
+    said = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
+    return _YEAR_IN_BRACKETS.sub(r"〔\1〕", said)
+
+
+def _period(text: str) -> str | None:
+    """A year, quarter or month in one way to write it: 2025, 2025Q3, 2025-09."""
+    found = _PERIOD.fullmatch(_plain(text))
+    if found is None:
+        return None
+    if quarter := found["q"] or found["qz"]:
+        return f"{found['y']}Q{_QUARTERS[quarter]}"
+    return f"{found['y']}-{int(found['m']):02}" if found["m"] else found["y"]
+
+
+def _expiry(text: str) -> dt.date | None:
+    """The last day of a term; one that has no end is `NO_END`."""
+    return NO_END if _plain(text) in _FOR_GOOD else parse_date(text)
+
+
 def _yes(text: str) -> bool | None:
     said = _plain(text)
     return True if said in _YES else False if said in _NO else None
 
 
 def _integer(text: str, largest: int) -> int | None:
-    said = _plain(text)
-    if not _INTEGER.fullmatch(said):
+    found = _INTEGER.fullmatch(_plain(text))
+    if found is None:
         return None
-    number = int(said.split(".")[0].replace(",", ""))
+    number = int(found["number"].replace(",", ""))
     return number if abs(number) <= largest else None
 
 
 @lru_cache(maxsize=65536)
 def _amount(text: str, precision: int, scale: int, unit: str) -> Decimal | None:
-    found = _NUMBER.fullmatch(_plain(text))
-    if found is None:
+    found = _NUMBER.fullmatch(_MONEY.sub("", _plain(text)))
+    if found is None or (found["unit"] == "%" and unit != "%"):
         return None
+    own = found["unit"] if found["unit"] in (None, "%") else f"{found['unit'].rstrip('元')}元"
     try:
-        number = Decimal(found["number"].replace(",", "")) * UNITS[found["unit"] or unit]
-        number = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+        number = Decimal(found["number"].replace(",", "")) * UNITS[own or (unit if unit != "%" else "元")]
+        number = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP) + 0  # no minus before a zero
     except InvalidOperation:  # more digits than the context has
         return None
     return number if abs(number) < Decimal(10) ** (precision - scale) else None
+
+
+_READERS: dict[str, Read] = {
+    "credit_code": _identifier,
+    "name": clean_name,
+    "document_number": _document_number,
+    "period": _period,
+    "expiry": _expiry,
+}

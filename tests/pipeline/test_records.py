@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
+
+import pytest
 
 from infra.settings import REPO
 
@@ -31,7 +34,7 @@ def test_a_record_has_its_history_and_a_correction_stands(published):
         ["019〕3号", "2019-05-31", "200000.00", "2020-04-16", "applied", "simulated"],
         ["019〕6号", "2019-05-31", "5000.00", "2022-05-20", "applied", "simulated"],
         ["019〕6号", "2019-05-31", "50000.00", "2022-05-20", "superseded", "simulated"],
-        ["019〕7号", "2019-05-31", None, None, "applied", "simulated"],
+        ["019〕7号", "2019-05-31", None, "9999-12-31", "applied", "simulated"],
     ]
     now = """SELECT subject_name, removed_on IS NOT NULL FROM (
             SELECT *, row_number() OVER (PARTITION BY record_id ORDER BY effective_from DESC) AS n FROM lake.silver.abnormal_list WHERE fact_outcome = 'applied')
@@ -69,3 +72,34 @@ def test_who_complains_is_seen_by_the_steward_alone(published):
     assert ["演示人甲", "100000000001", "演示用：衣服开线，店家不肯退换。"] in published.ask("steward", sql)
     # Probing a masked column finds nothing.
     assert published.ask("analyst", "SELECT count(*) FROM lake.silver.complaints WHERE complainant_name = '演示人甲'") == [[0]]
+
+
+@pytest.mark.long
+def test_a_day_without_the_register_leaves_its_tables_alone(published):
+    """Another department sends, the register doesn't; then the delivery is withdrawn, and it is as if it had never come."""
+    tag = f"{random.SystemRandom().randrange(10**6):06}"
+
+    def versions() -> dict[str, int]:
+        with published.ledger() as ledger:
+            sql = "SELECT table_name, version FROM release_table WHERE release_id = (SELECT max(release_id) FROM release)"
+            return dict(ledger.execute(sql).fetchall())
+
+    def told() -> list[list[str]]:
+        return published.ask(
+            "analyst", f"SELECT decision_number, fact_outcome FROM lake.silver.penalties WHERE decision_number LIKE '%〔{tag}〕%' ORDER BY 1"
+        )
+
+    before = versions()
+    subjects = published.ask("analyst", "SELECT count(*), checksum(subject_id) FROM lake.gold.archive_subject")
+    header = "决定书文号,统一社会信用代码,当事人,处罚类别,决定日期"
+    published.send_to("penalties", f"单独_{tag}_2019-09-30.csv", [header, *(f"穗测处〔{tag}〕{n}号,,测试当事人,警告,2019-09-0{n}" for n in (1, 2))])
+    published.lake("run")
+    assert told() == [[f"穗测处〔{tag}〕{n}号", "applied"] for n in (1, 2)]
+    after = versions()
+    changed = {t for t in after if t.startswith("silver_tables.") and after[t] != before[t]}
+    assert changed == {"silver_tables.penalties"}
+    assert published.ask("analyst", "SELECT count(*), checksum(subject_id) FROM lake.gold.archive_subject") == subjects
+    ((delivery,),) = published.ask("steward", f"SELECT delivery_id FROM lake.ops.deliveries WHERE file_name LIKE '%{tag}%'")
+    published.lake("withdraw", delivery, "--reason", "测试", timeout=900)
+    assert told() == []
+    assert published.lake("check", timeout=900).returncode == 0

@@ -22,13 +22,19 @@ from spark_jobs.refine.records import output_schema, own_columns, refine_batches
 from spark_jobs.refine.values import reader
 
 CONTRACTS = load_contracts()
-PENALTIES, COMPLAINTS = CONTRACTS["bronze.penalties"], CONTRACTS["bronze.complaints"]
+PENALTIES, COMPLAINTS, ABNORMAL = (CONTRACTS[f"bronze.{name}"] for name in ("penalties", "complaints", "abnormal_list"))
 RECORD_FEEDS = [c for c in CONTRACTS.values() if c.record_key]
 ARRIVED = dt.date(2026, 3, 5)
 PENALTY = {
     "decision_number": "穗市监处〔2026〕1号", "credit_code": "91440101633203772F", "subject_name": "广州市演示有限公司", "penalty_kind": "罚款",
     "violation_kind": "虚假广告", "fine_amount": "1.25", "confiscated_amount": "", "decided_on": "2026-02-03", "published_until": "2029/2/3",
 }  # fmt: skip
+LISTED = {
+    "credit_code": "91440101633203772F",
+    "subject_name": "广州市演示有限公司",
+    "listed_on": "2026-01-05",
+    "listing_reason": "通过登记的住所无法联系",
+}
 DEMAND = {
     "demand_number": "GZ1", "lodged_at": "2026-03-04 08:30:00", "demand_kind": "投诉", "object_kind": "商品", "respondent_name": "某店",
     "complainant_name": "甲某", "complainant_phone": "100000000001", "disputed_amount": "1,200.50元",
@@ -65,7 +71,7 @@ def column(type_: str, **more: Any) -> Column:
         (column("DECIMAL(5,2)"), "1000", None),
         (column("DECIMAL(20,2)", delivered_unit="万元"), "12,500元", Decimal("12500.00")),
         (column("DECIMAL(20,2)"), "3万美元", None),
-        (column("DECIMAL(6,4)"), "12.5%", Decimal("0.1250")),
+        (column("DECIMAL(20,2)", delivered_unit="万元"), "50%", None),
         (column("BOOLEAN"), "是", True),
         (column("BOOLEAN"), "ｎ", False),
         (column("BOOLEAN"), "也许", None),
@@ -75,6 +81,24 @@ def column(type_: str, **more: Any) -> Column:
         (column("STRING", reader="credit_code"), "91440101 ma1234569q", "91440101MA1234569Q"),
         (column("STRING", reader="credit_code"), "广州某公司", None),
         (column("STRING", reader="name"), "广州某公司(冻结)。", "广州某公司"),
+        (column("STRING", allowed=(("goods", "商品"),), spoken=(("商品类", "goods"),)), "商品类", "goods"),
+        (column("STRING", reader="document_number"), "穗市监处［2026］ 12 号", "穗市监处〔2026〕12号"),
+        (column("STRING", reader="document_number"), "(2025)粤0106执123号", "〔2025〕粤0106执123号"),
+        (column("STRING", reader="period"), "2025年9月", "2025-09"),
+        (column("STRING", reader="period"), "202509", "2025-09"),
+        (column("STRING", reader="period"), "2025Q3", "2025Q3"),
+        (column("STRING", reader="period"), "2025年第三季度", "2025Q3"),
+        (column("STRING", reader="period"), "2025年度", "2025"),
+        (column("STRING", reader="period"), "上个月", None),
+        (column("DATE", reader="expiry"), "长期有效", dt.date(9999, 12, 31)),
+        (column("DATE", reader="expiry"), "2026/3/1", dt.date(2026, 3, 1)),
+        (column("DECIMAL(9,6)", reader="ratio"), "35.12%", Decimal("0.351200")),
+        (column("DECIMAL(9,6)", reader="ratio"), "0.35", Decimal("0.350000")),
+        (column("DECIMAL(9,6)", reader="ratio"), "35.12", None),
+        (column("DECIMAL(20,2)", delivered_unit="万元"), "2万", Decimal("20000.00")),
+        (column("DECIMAL(20,2)"), "￥20,000元整", Decimal("20000.00")),
+        (column("DECIMAL(20,2)"), "-0.001", Decimal("0.00")),
+        (column("INT"), "2025年度", 2025),
     ],
 )  # fmt: skip
 def test_a_text_becomes_the_value_that_the_column_declares(what, text, value):
@@ -107,7 +131,8 @@ def test_a_good_record_is_typed_and_says_nothing_against_it():
         (PENALTIES, PENALTY, {"fine_amount": "虚假广告", "published_until": "罚款"}, ["columns_aligned"]),
         (PENALTIES, PENALTY, {"credit_code": "广州市演示有限公司"}, ["columns_aligned"]),
         (PENALTIES, PENALTY, {"decision_number": "91440101633203772F"}, ["decision_number_no_code"]),
-        (PENALTIES, PENALTY, {"credit_code": "11010519491231002X"}, ["credit_code_no_resident_id"]),
+        (ABNORMAL, LISTED, {"credit_code": "11010519491231002X"}, ["credit_code_no_resident_id", "credit_code_readable"]),
+        (ABNORMAL, LISTED, {"listing_reason": ""}, ["listing_reason_present"]),
         (COMPLAINTS, DEMAND, {"lodged_at": "2026-03-06 00:30"}, ["lodged_at_not_future"]),
         (COMPLAINTS, DEMAND, {"lodged_at": "2026-03-05T23:59:59+08:00"}, []),
     ],
@@ -122,7 +147,9 @@ def test_what_is_set_aside(feed, row, changes, reasons):
         ({"credit_code": "91440101MA1234569A"}, "credit_code_checked"),
         ({"credit_code": "待核"}, "credit_code_readable"),
         ({"subject_name": "-"}, "subject_name_present"),
-        ({"published_until": "长期"}, "published_until_readable"),
+        ({"published_until": "待定"}, "published_until_readable"),
+        ({"credit_code": "11010519491231002X"}, "credit_code_no_resident_id"),
+        ({"penalty_kind": ""}, "penalty_kind_present"),
     ],
 )
 def test_what_is_marked(changes, mark):
@@ -131,8 +158,8 @@ def test_what_is_marked(changes, mark):
 
 
 def test_what_no_list_knows_is_the_steward_s_and_never_becomes_another_value():
-    record = refined(COMPLAINTS, DEMAND, demand_kind="建议", object_kind="")
-    assert (record["demand_kind"], record["unmapped"]) == (None, ["demand_kind=建议"])
+    record = refined(COMPLAINTS, DEMAND, demand_kind="建议", object_kind="房产")
+    assert (record["demand_kind"], record["unmapped"], record["reasons"]) == (None, ["demand_kind=建议", "object_kind=房产"], [])
     aside = refined(COMPLAINTS, DEMAND, demand_kind="建议", demand_number="")
     assert (aside["reasons"], aside["unmapped"]) == (["demand_number_present"], [])
 
@@ -143,9 +170,27 @@ def test_a_record_is_told_apart_by_its_key_and_its_content_by_all_columns():
     assert one["content_hash"] == again["content_hash"] != other["content_hash"]
     assert refined(PENALTIES, PENALTY, decision_number="2号")["record_id"] != one["record_id"]
     # NULL is told from a text, and one column from the next.
-    abnormal = CONTRACTS["bronze.abnormal_list"]
-    blank, missing = (refined(abnormal, {"subject_name": a, "listing_reason": b})["content_hash"] for a, b in (("甲", None), (None, "甲")))
+    blank, missing = (refined(ABNORMAL, {"subject_name": a, "listing_reason": b})["content_hash"] for a, b in (("甲", None), (None, "甲")))
     assert blank != missing
+    # A document's number is one number, however its brackets are written.
+    assert refined(PENALTIES, PENALTY, decision_number="穗市监处[2026] 1 号")["record_id"] == one["record_id"]
+
+
+def test_what_a_record_states_happened_on_the_first_day_that_is_stated():
+    assert refined(ABNORMAL, LISTED)["occurred_on"] == dt.date(2026, 1, 5)
+    assert refined(ABNORMAL, LISTED, removed_on="2026-02-01")["occurred_on"] == dt.date(2026, 2, 1)
+    assert refined(COMPLAINTS, DEMAND, lodged_at="2026-03-03T16:30:00Z")["occurred_on"] == dt.date(2026, 3, 4)
+
+
+def test_a_digest_is_as_confidential_as_what_it_is_made_of():
+    hidden = {
+        f"{c.id}.{x.name}": x.classification for c in map(records_of, RECORD_FEEDS) for x in c.columns if x.name in ("record_id", "content_hash")
+    }
+    assert hidden["silver.penalties.content_hash"] == hidden["silver.tax_flags.record_id"] == "一般"
+    assert hidden["silver.tax_flags.content_hash"] == "商业秘密"
+    assert hidden["silver.key_persons.record_id"] == hidden["silver.shareholders.record_id"] == "个人信息"
+    assert hidden["silver.complaints.content_hash"] == "敏感个人信息"
+    assert CONTRACTS["silver.subject_registration"].column("content_hash").personal
 
 
 @pytest.mark.parametrize("feed", RECORD_FEEDS, ids=lambda c: c.name)
