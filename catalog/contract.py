@@ -5,8 +5,9 @@ allowed values from the field dictionary (fields.yaml). What follows from the de
 derivation sees it:
 
 * reserved columns, by the table's kind (RESERVED);
-* rules implied by `required`, by the key and by allowed values. Not for a feed: its rows are routed by the rules it states,
-  and `required` there means that a delivery without this header is refused.
+* rules implied by `required`, by the key and by allowed values. A feed's rows are routed by the rules it states, and if its typed
+  records follow from the contract, by what types, allowed values and record key imply; `required` there means, too, that a delivery without
+  this header is refused.
 
 All problems of all files are collected and raised as one ContractError; each message names file, place, fault and remedy.
 """

@@ -19,7 +19,7 @@ from spark_jobs.writing import Writer
 _ROW = ("delivery_id", "row_number")
 _SAID = ("fact_outcome", "is_conflict")  # what is said of a row, and may change when others of its record come
 _SMALL = (*_ROW, "record_id", "occurred_on", "effective_from", "source_revision", "content_hash", "known_at")
-# Of one day and revision, what is said of the later day stands: a removal after the listing that it ends. Days since 1900 are fewer than a million.
+# Of one day and revision, what is said of the later day stands: a removal after the listing that it ends. (No date is ten million days after 1900.)
 _ORDER = "CAST(source_revision AS BIGINT) * 10000000 + datediff(occurred_on, DATE '1900-01-01')"
 
 

@@ -65,9 +65,9 @@ def refine_columns(feed: Contract, values: Mapping[str, Texts], arrived_on: Sequ
     """The records that delivered texts state, by column: those of the feed, then what is said of each (`_SAYS`).
 
     `values`: texts by column; one that is left out counts as empty. `arrived_on`: day of arrival of each row, Asia/Shanghai.
-    `record_id` is the same for all rows that agree in the feed's `recordKey`, `occurred_on` the first day that one of its `recordDate` states
-    (China). A record with `reasons` is set aside. What stands in a column of
-    allowed values and is none of them is `unmapped`, and the column empty. Never raises for any text.
+    `record_id` is the same for all rows that agree in the feed's `recordKey`; `occurred_on` is the first day that its `recordDate` states, in
+    China. A record with `reasons` is set aside. What stands in a column of allowed values and is none of them is `unmapped`, and the column
+    empty. Never raises for any text.
     """
     nothing: Texts = [None] * len(arrived_on)
     columns = own_columns(feed)
