@@ -197,7 +197,7 @@ def _of_records(
 ) -> list[Figure]:
     """That the typed records of a feed, as far as it has come in, and its quarantine hold every row, and one state of each record and day."""
     kept, aside = table_name(records_of(feed)), table_name(quarantine_of(feed))
-    if kept not in at or all(name in parent and parent[name].version == at[name].version for name in (kept, aside)):
+    if kept not in at or all(_as_in(parent, at[name]) for name in (kept, aside)):
         return []
     every = rows[kept].select("row_number").unionAll(rows[aside].select("row_number"))
     says = f"{feed.chinese.removesuffix('（到达）')}与其隔离之和应等于落地的 {landed} 条记录"
@@ -258,11 +258,16 @@ def _at(spark: SparkSession, table: TableVersion) -> DataFrame:
     return spark.sql(f"SELECT * FROM {table.table_name} VERSION AS OF {int(table.version)}")  # noqa: S608 - names come from contracts
 
 
+def _as_in(parent: Mapping[str, TableVersion], candidate: TableVersion) -> bool:
+    before = parent.get(candidate.table_name)
+    return before is not None and before.version == candidate.version
+
+
 def _parts(at: Mapping[str, TableVersion], rows: Mapping[str, DataFrame], parent: Mapping[str, TableVersion]) -> dict[str, DataFrame]:
     """The new rows of the tables of which not all rows are new: of a tracked one, what its run has written; of one that is as in ``parent``, none."""
     parts = {}
     for name, candidate in at.items():
-        if name in parent and parent[name].version == candidate.version:
+        if _as_in(parent, candidate):
             parts[name] = rows[name].limit(0)
         elif since := checksum_since(candidate.checksum):
             new = rows[name].where(F.col(WRITE_NUMBER) >= since)
@@ -281,7 +286,7 @@ def _of_contracts(
     questions, figures = [], []
     for contract in contracts.values():
         name = table_name(contract)
-        if name not in at or (name in parent and parent[name].version == at[name].version):
+        if name not in at or _as_in(parent, at[name]):
             continue
         candidate, expected = at[name], suites.from_contract(contract)
         if name in part:

@@ -34,18 +34,10 @@ def build(
 ) -> tuple[list[Delivery], list[Account], list[Finding]]:
     """Bring the rows of the feed's ``deliveries`` from bronze into its typed records and its quarantine; arguments and result as in `silver.build`."""
     kept = records_of(feed)
-    left = _take_out(writer, [kept, quarantine_of(feed), contracts[mapping_use.UNMAPPED]], kept, taken_out, run)
+    left = _take_out(writer, contracts, feed, kept, taken_out, run)
     rows, revisions = routing.arrived(writer, feed, deliveries)
     typed = routing.dated(rows.mapInArrow(refine_batches(feed), spark_ddl(output_schema(feed))), revisions)
-    refined = writer.stage(routing.numbered(typed, run), f"refined_{feed.name}")
-    tallies = routing.Tallies(refined)
-    held = routing.hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
-    if held:
-        deliveries = [d for d in deliveries if d.delivery_id not in held]
-        refined = refined.where(~F.col("delivery_id").isin(held))
-    if any(tallies.rows(d.delivery_id, "aside") for d in deliveries):
-        routing.set_aside(writer, feed, refined, run)
-    new = refined.where("size(reasons) = 0")
+    new, deliveries, tallies = routing.routed(writer, feed, run, typed, f"refined_{feed.name}", deliveries, fresh)
     moved = _write(writer, kept, new, left, run)
     unknown = [d.delivery_id for d in deliveries if tallies.rows(d.delivery_id, "unmapped")]
     if unknown:
@@ -54,15 +46,13 @@ def build(
     return deliveries, routing.accounts(writer, feed, kept, {d.delivery_id for d in deliveries} | moved), routing.findings(feed, deliveries, tallies)
 
 
-def _take_out(writer: Writer, tables: list[Contract], kept: Contract, identities: list[str], run: Run) -> DataFrame | None:
+def _take_out(writer: Writer, contracts: Mapping[str, Contract], feed: Contract, kept: Contract, identities: list[str], run: Run) -> DataFrame | None:
     """Delete what silver holds of deliveries; return the ids of the records that they stated (None: there was nothing to do)."""
     if not identities:
         return None
     stored = writer.spark.table(table_name(kept)).where(F.col("delivery_id").isin(identities))
     left = writer.hold(stored.select("record_id").distinct(), "left_record")
-    chosen = ", ".join(f"'{i}'" for i in identities)
-    for contract in tables:
-        writer.change(f"DELETE FROM {table_name(contract)} WHERE delivery_id IN ({chosen})", table_name(contract), "withdraw", run.run_id)  # noqa: S608 - ids are ours
+    routing.take_out(writer, (kept, quarantine_of(feed), contracts[mapping_use.UNMAPPED]), identities, run)
     return left
 
 

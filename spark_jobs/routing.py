@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -86,7 +86,32 @@ class Tallies:
         return self.of(delivery, what).get("", (0, 0))[0]
 
 
-def hold_back(writer: Writer, feed: Contract, tallies: Tallies, deliveries: list[Delivery]) -> list[str]:
+def routed(
+    writer: Writer, feed: Contract, run: Run, refined: DataFrame, name: str, deliveries: list[Delivery], fresh: Collection[str]
+) -> tuple[DataFrame, list[Delivery], Tallies]:
+    """Work refined rows out once (staged under ``name``) and route them: (the rows that go on, the deliveries that do, what the rows say).
+
+    Of the ``fresh`` deliveries those with too many bad rows are held back whole; of the others the bad rows are set aside.
+    """
+    rows = writer.stage(numbered(refined, run), name)
+    tallies = Tallies(rows)
+    held = _hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
+    if held:
+        deliveries = [d for d in deliveries if d.delivery_id not in held]
+        rows = rows.where(~F.col("delivery_id").isin(held))
+    if any(tallies.rows(d.delivery_id, "aside") for d in deliveries):
+        set_aside(writer, feed, rows, run)
+    return rows.where("size(reasons) = 0"), deliveries, tallies
+
+
+def take_out(writer: Writer, tables: Iterable[Contract], identities: Iterable[str], run: Run) -> None:
+    """Delete the rows of deliveries from tables."""
+    chosen = ", ".join(f"'{i}'" for i in identities)
+    for table in map(table_name, tables):
+        writer.change(f"DELETE FROM {table} WHERE delivery_id IN ({chosen})", table, "withdraw", run.run_id)  # noqa: S608 - ids are ours
+
+
+def _hold_back(writer: Writer, feed: Contract, tallies: Tallies, deliveries: list[Delivery]) -> list[str]:
     """Hold back those of ``deliveries`` of which more rows are to be set aside than the contract allows; return their ids."""
     if feed.quarantine_budget is None:
         return []

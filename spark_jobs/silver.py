@@ -46,15 +46,8 @@ def build(
     """
     facts = contracts[FACTS]
     left = _take_out_deliveries(writer, contracts, feed, taken_out, run)
-    refined = writer.stage(routing.numbered(_refine(writer, feed, deliveries), run), "refined")
-    tallies = routing.Tallies(refined)
-    held = routing.hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
-    if held:
-        deliveries = [d for d in deliveries if d.delivery_id not in held]
-        refined = refined.where(~F.col("delivery_id").isin(held))
-    if any(tallies.rows(d.delivery_id, "aside") for d in deliveries):
-        routing.set_aside(writer, feed, refined, run)
-    new = with_key(refined.where("size(reasons) = 0"))
+    good, deliveries, tallies = routing.routed(writer, feed, run, _refine(writer, feed, deliveries), "refined", deliveries, fresh)
+    new = with_key(good)
     stored = with_key(writer.spark.table(table_name(facts)))
     keys = new.select(*KEY) if left is None else new.select(*KEY).union(left.select(*KEY))
     touched = writer.hold(stored.join(keys.distinct(), list(KEY), "left_semi").select(*_SMALL, *_SAID), "touched")
@@ -87,9 +80,8 @@ def _take_out_deliveries(writer: Writer, contracts: Mapping[str, Contract], feed
         return None
     stored = with_key(writer.spark.table(table_name(contracts[FACTS]))).where(F.col("delivery_id").isin(identities))
     left = writer.stage(stored.select(*KEY, "subject_id", "registration_date").distinct(), "taken_out")
-    chosen = ", ".join(f"'{i}'" for i in identities)
-    for contract in (contracts[FACTS], quarantine_of(feed), contracts[mapping_use.USES], contracts[mapping_use.UNMAPPED]):
-        writer.change(f"DELETE FROM {table_name(contract)} WHERE delivery_id IN ({chosen})", table_name(contract), "withdraw", run.run_id)  # noqa: S608 - ids are ours
+    tables = (contracts[FACTS], quarantine_of(feed), contracts[mapping_use.USES], contracts[mapping_use.UNMAPPED])
+    routing.take_out(writer, tables, identities, run)
     return left
 
 

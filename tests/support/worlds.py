@@ -68,25 +68,22 @@ class World:
             self.penalties.append((day, revision, [(n, said.setdefault((n, day, revision), text)) for n, text in drawn]))
 
     def files(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
-        """``(file name, manifest, rows)`` of each delivery."""
-        return [
-            (
-                f"world-{tag}-{n}.csv",
-                {"as_of": day, "revision": revision, "simulated": True},
-                [rest.replace("@", tag).format(code=code(tag, number)) for number, rest in rows],
-            )
-            for n, (day, revision, rows) in enumerate(self.deliveries)
-        ]
+        """``(file name, manifest, rows)`` of each delivery of the register."""
+        return self._named(tag, "", self.deliveries)
 
     def others(self, tag: str) -> list[tuple[str, dict[str, Any], list[str]]]:
         """The same of the penalties."""
+        return self._named(tag, PENALTY, self.penalties)
+
+    @staticmethod
+    def _named(tag: str, kind: str, deliveries: list[tuple[str, int, list[tuple[int, str]]]]) -> list[tuple[str, dict[str, Any], list[str]]]:
         return [
             (
-                f"world-{tag}-{PENALTY}{n}.csv",
+                f"world-{tag}-{kind}{n}.csv",
                 {"as_of": day, "revision": revision, "simulated": True},
                 [text.replace("@", tag).format(code=code(tag, number)) for number, text in rows],
             )
-            for n, (day, revision, rows) in enumerate(self.penalties)
+            for n, (day, revision, rows) in enumerate(deliveries)
         ]
 
 
