@@ -21,13 +21,29 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+import jsonschema_rs
 import open_data_contract_standard
 import yaml
-from jsonschema import validators
 from open_data_contract_standard.model import CustomProperty, DataQuality, EnumValue, OpenDataContractStandard, SchemaObject, SchemaProperty
 from pydantic import BaseModel, ValidationError
 
-from catalog.properties import ColumnProperties, FieldDefinition, Kind, Role, RuleProperties, Severity, TableProperties, UpdateCycle
+from catalog.properties import (
+    DAYS_ALLOWED,
+    ColumnProperties,
+    Derived,
+    Event,
+    Exchange,
+    FieldDefinition,
+    Kind,
+    Pages,
+    Party,
+    Role,
+    RuleProperties,
+    Severity,
+    Stated,
+    TableProperties,
+    UpdateCycle,
+)
 
 HOME = Path(__file__).resolve().parent
 CONTRACTS = HOME / "contracts"
@@ -37,7 +53,7 @@ LAYERS = ("bronze", "silver", "gold", "ops")
 KINDS_OF_LAYER = {
     "bronze": {Kind.FEED},
     "silver": {Kind.REFERENCE, Kind.FACT, Kind.DERIVED},
-    "gold": {Kind.MART},
+    "gold": {Kind.MART, Kind.ANALYSIS},
     "ops": {Kind.PROJECTION},
 }
 # (name, required, key position) of the columns that every table of a kind has beside its own.
@@ -70,6 +86,7 @@ RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
         ("source_revision", True, 0),
         ("content_hash", True, 0),
         ("fact_outcome", True, 0),
+        ("fact_state", True, 0),
         ("is_conflict", True, 0),
         ("quality_marks", True, 0),
         ("delivery_id", True, 1),
@@ -78,8 +95,13 @@ RESERVED: Mapping[Kind, tuple[tuple[str, bool, int], ...]] = {
         ("write_number", True, 0),
     ),
     Kind.MART: (("as_of", True, 0), ("value_kind", True, 0)),
+    Kind.ANALYSIS: (("as_of", True, 0), ("value_kind", True, 0)),
     Kind.PROJECTION: (),
 }
+# Columns that a feed may have: when its source last changed a row, and that it has withdrawn the record.
+CHANGED_AT, RECORD_STATE = "source_changed_at", "record_state"
+EVERY_FEED = "bronze.*"  # among the inputs of a table: all feeds
+ARRIVED = "（到达）"  # ends the Chinese name of a feed
 RELEASE_COLUMN = "release_id"  # added by every published view
 REASONS_COLUMN = "reasons"  # added by the quarantine of a feed
 
@@ -139,6 +161,8 @@ class Column:
     reader: str | None = None  # credit_code | name | …: how a delivered text becomes the value, where the type alone does not say it
     delivered_unit: str | None = None  # of the amounts of a delivery, where it is not yuan
     reserved: bool = False
+    derived: Derived | None = None  # typed records: from which delivered column it is read, by which list
+    party: Party | None = None  # typed records: by which columns it says who is meant
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -195,12 +219,25 @@ class Contract:
     release_column: Column  # what the published view adds
     reasons_column: Column  # what the quarantine of a feed adds
     record_columns: tuple[Column, ...]  # what the typed records of a feed add
+    derived_columns: tuple[Column, ...]  # what code lists say to columns of the feed, on the day of each record: of its typed records
     record_readers: tuple[str, ...]
     record_sharing: tuple[str, str | None]  # attribute and condition
+    exchange: Exchange | None  # feed: where its rows are read from, beside files that are sent
+    pages: Pages | None  # feed: the same of a platform that answers over HTTP
+    control_name: str  # feed: how control totals of source systems call it
+    days_allowed: int  # from the end of the period that a delivery describes until it has to be here
+    stated: tuple[Stated, ...]  # the archive: which columns the last record that says something of them decides, together
+    events: tuple[Event, ...]  # the timeline: which columns of which feeds make its rows
+    tells_of: tuple[str, ...]  # an archive of a theme: the feeds whose events it is made from; it holds each subject that has one
 
     @property
     def id(self) -> str:
         return f"{self.layer}.{self.name}"
+
+    @property
+    def title(self) -> str:
+        """The Chinese name as people call it: of a feed without the remark that its rows are as they arrived."""
+        return self.chinese.removesuffix(ARRIVED)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -234,8 +271,7 @@ _UniqueKeyLoader.yaml_implicit_resolvers = {
 @cache
 def _odcs_validator() -> Any:
     """Validator of the JSON schema that is bundled with the standard's package: nested typos are errors, nothing is fetched."""
-    schema = json.loads((files(open_data_contract_standard) / "schema.json").read_text(encoding="utf-8"))
-    return validators.validator_for(schema)(schema)
+    return jsonschema_rs.validator_for(json.loads((files(open_data_contract_standard) / "schema.json").read_text(encoding="utf-8")))
 
 
 def _validation_problems(error: ValidationError) -> Iterator[str]:
@@ -261,6 +297,12 @@ def load_fields(path: Path = FIELDS) -> dict[str, FieldDefinition]:
     for name in sorted({name for columns in RESERVED.values() for name, _, _ in columns} | {RELEASE_COLUMN, REASONS_COLUMN}):
         if name not in raw:
             problems.append(f"{path.name}: {name}: the reserved column has no entry; add one")
+    for name, field in fields.items():
+        if field.derived is not None and (field.derived.of not in fields or fields[field.derived.of].derived is not None):
+            problems.append(f"{path.name}: {name}: derived: {field.derived.of} is no field that a delivery can bring; correct it")
+        for part, of in (field.party or Party()).model_dump().items():
+            if of is not None and of not in fields:
+                problems.append(f"{path.name}: {name}: party: {part}: {of} is no field; correct it")
     if problems:
         raise ContractError(problems)
     return fields
@@ -286,9 +328,9 @@ class _Reader:
             return None
         if self._columns_without_type(raw):  # the standard's schema would blame a missing `map` instead
             return None
-        faults = list(_odcs_validator().iter_errors(raw))
-        for fault in faults:
-            self.problem("/".join(str(p) for p in fault.absolute_path) or "file", f"not ODCS: {fault.message}")
+        faults = [("/".join(str(p) for p in fault.instance_path) or "file", fault.message) for fault in _odcs_validator().iter_errors(raw)]
+        for place, message in dict.fromkeys(faults):
+            self.problem(place, f"not ODCS: {message}")
         if faults:
             return None
         odcs = OpenDataContractStandard.model_validate(raw)
@@ -329,9 +371,9 @@ class _Reader:
             self.problem("schema/0/dataGranularityDescription", "start the grain sentence with 每行是")
         purpose = self._chinese("description/purpose", purpose)
         owner = self._chinese("team/name", owner)
-        update_cycle, retention = self._service_levels(odcs)
+        update_cycle, retention, days_allowed = self._service_levels(odcs)
         readers = tuple(role.role for role in odcs.roles or [] if role.role)
-        self._check_readers(layer, readers)
+        self._check_readers(layer, readers, {p.name or "" for p in table.properties or []})
         if custom is None or layer not in LAYERS:
             return None
         if custom.kind not in KINDS_OF_LAYER[layer]:
@@ -346,6 +388,9 @@ class _Reader:
                     self.problem(f"quality {rule.id}", "a named check judges the rows of a feed as they are refined; use pattern or validValues here")
         self._check_columns(custom.kind, columns)
         self._check_record(custom, declared)
+        together = [name for group in custom.stated for name in (group.by, *group.beside)]
+        for name in sorted({n for n in together if n not in {c.name for c in columns} or together.count(n) > 1}):
+            self.problem("stated", f"{name} is no column of this table, or stands in two groups; correct it")
         for rule_id in sorted({rule.id for rule in rules if [r.id for r in rules].count(rule.id) > 1}):
             self.problem(f"quality {rule_id}", "the rule id is used twice; choose another")
         return Contract(
@@ -376,8 +421,16 @@ class _Reader:
             record_key=tuple(custom.recordKey),
             record_date=tuple(custom.recordDate),
             record_columns=self._record_columns(custom, columns),
+            derived_columns=self._derived_columns(custom, columns),
             record_readers=tuple(custom.recordReaders),
             record_sharing=(custom.recordSharing or custom.sharing, custom.recordSharingCondition),
+            exchange=custom.exchange,
+            pages=custom.pages,
+            control_name=custom.controlName or chinese.removesuffix(ARRIVED),
+            days_allowed=days_allowed,
+            stated=tuple(custom.stated),
+            events=tuple(custom.events),
+            tells_of=tuple(custom.tellsOf),
             release_column=reserved_column(RELEASE_COLUMN, self.fields, required=True),
             reasons_column=reserved_column(REASONS_COLUMN, self.fields, required=True),
         )
@@ -398,7 +451,8 @@ class _Reader:
             self.problem(place, "a Chinese text is missing; write one")
         return text or ""
 
-    def _service_levels(self, odcs: OpenDataContractStandard) -> tuple[str, int | None]:
+    def _service_levels(self, odcs: OpenDataContractStandard) -> tuple[str, int | None, int]:
+        """Update cycle, years of retention (None: for good), days allowed for a delivery."""
         levels = {level.property: level for level in odcs.slaProperties or []}
         cycle = levels["frequency"].value if "frequency" in levels else None
         if cycle not in get_args(UpdateCycle):
@@ -409,11 +463,16 @@ class _Reader:
             years = retention.value
         elif retention is None or retention.value != "永久":
             self.problem("slaProperties/retention", "state the retention as whole years (unit: y) or as 永久")
-        for unknown in sorted(str(name) for name in set(levels) - {"frequency", "retention"}):
+        latency, days = levels.get("latency"), DAYS_ALLOWED.get(str(cycle), 0)
+        if latency is not None and isinstance(latency.value, int) and latency.value >= 0 and latency.unit == "d":
+            days = latency.value
+        elif latency is not None:
+            self.problem("slaProperties/latency", "state the days until a delivery has to be here as a whole number (unit: d)")
+        for unknown in sorted(str(name) for name in set(levels) - {"frequency", "retention", "latency"}):
             self.problem(f"slaProperties/{unknown}", "not used here; remove it")
-        return str(cycle), years
+        return str(cycle), years, days
 
-    def _check_readers(self, layer: str, readers: tuple[str, ...]) -> None:
+    def _check_readers(self, layer: str, readers: tuple[str, ...], columns: set[str]) -> None:
         if not readers:
             self.problem("roles", f"nobody may read the table; name one of {', '.join(get_args(Role))}")
         for role in readers:
@@ -421,6 +480,8 @@ class _Reader:
                 self.problem("roles", f"{role!r} is no reading role; use one of {', '.join(get_args(Role))}")
             elif layer == "bronze" and role not in ("steward", "operator"):
                 self.problem("roles", f"{role} may not read bronze; only steward and operator may")
+            elif role == "district" and not {"district_code", "subject_id"} & columns:
+                self.problem("roles", "district reads the rows of its own district; the table needs a column district_code or subject_id")
 
     def _column(self, prop: SchemaProperty) -> Column | None:
         name = prop.name or ""
@@ -477,6 +538,31 @@ class _Reader:
         added = [reserved_column(n, self.fields, required=r, key=k) for n, r, k in RESERVED[Kind.RECORD]]
         return tuple(replace(c, classification=strictest.get(c.name, c.classification)) for c in added)
 
+    def _derived_columns(self, custom: TableProperties, columns: list[Column]) -> tuple[Column, ...]:
+        """What the dictionary derives from columns of the feed; as confidential as these are. Personal data makes no party."""
+        classes = {c.name: c.classification for c in columns if not c.reserved} if custom.recordKey else {}
+        derived = tuple(
+            Column(
+                name=name,
+                chinese=field.zh,
+                meaning=field.meaning,
+                type=field.type,
+                classification=max(field.classification, classes[field.derived.of], key=STRICTNESS.index),
+                allowed=tuple(field.allowed.items()),
+                element=field.element,
+                derived=field.derived,
+            )
+            for name, field in self.fields.items()
+            if field.derived is not None and field.derived.of in classes
+        )
+        named = {
+            name: field for name, field in self.fields.items() if field.party is not None and {field.party.code, field.party.name} & classes.keys()
+        }
+        return derived + tuple(
+            Column(name=name, chinese=field.zh, meaning=field.meaning, type=field.type, classification=field.classification, party=field.party)
+            for name, field in named.items()
+        )
+
     def _check_record(self, custom: TableProperties, declared: list[Column]) -> None:
         """The columns that a feed's records are told apart by, and their day, are there; so is what typed records need."""
         types = {column.name: column.type for column in declared}
@@ -486,11 +572,18 @@ class _Reader:
         for name in custom.recordDate:
             if types.get(name) not in ("DATE", "TIMESTAMP"):
                 self.problem("recordDate", f"{name} is no column of this feed with a date or a time; correct it")
+        for name in (CHANGED_AT, RECORD_STATE) if custom.exchange else ():
+            if name not in types:
+                self.problem("exchange", f"rows that are read from the exchange database need a column {name}; add it")
         # The last are added on the way from bronze to the records.
         reserved = {name for name, _, _ in RESERVED[Kind.RECORD]} | {RELEASE_COLUMN, REASONS_COLUMN, "business_date", "simulated", "unmapped"}
         for column in declared:
             if custom.recordKey and column.name in reserved:
                 self.problem(f"column {column.name}", "reserved for what the lake adds to typed records; choose another name")
+            if custom.kind is Kind.FEED and (derived := self.fields[column.name].derived):
+                self.problem(f"column {column.name}", f"derived from {derived.of}; a delivery cannot bring it, remove it")
+            if custom.kind is Kind.FEED and self.fields[column.name].party:
+                self.problem(f"column {column.name}", "says who is meant by other columns; a delivery cannot bring it, remove it")
             if column.delivered_unit is not None and not (custom.kind is Kind.FEED and column.type.startswith("DECIMAL")):
                 self.problem(f"column {column.name}", "deliveredUnit belongs to an amount of a feed; remove it")
 
@@ -698,12 +791,22 @@ def _load(root: Path, fields_path: Path) -> dict[str, Contract]:
         problems += reader.problems
         if contract is not None:
             contracts[contract.id] = contract
+    every_feed = tuple(sorted(i for i, c in contracts.items() if c.kind is Kind.FEED))
+    for identity, contract in contracts.items():
+        if EVERY_FEED in contract.inputs:
+            named = (i for source in contract.inputs for i in (every_feed if source == EVERY_FEED else (source,)))
+            contracts[identity] = replace(contract, inputs=tuple(dict.fromkeys(named)))
+    # A file with faults of its own is reported there, not as missing here.
+    followed = {f"silver.{feed.stem}{what}" for feed in (root / "bronze").glob("*.y*ml") for what in ("", "_quarantine")}
     for contract in contracts.values():
         for source in contract.inputs:
-            # A file with faults of its own is reported there, not as missing here.
-            if source not in contracts and not (root / Path(*source.split("."))).with_suffix(".yaml").exists():
+            if source not in contracts and source not in followed and not (root / Path(*source.split("."))).with_suffix(".yaml").exists():
                 problems.append(f"{contract.layer}/{contract.path.name}: inputs: {source} has no contract; correct the id or write one")
+    problems += [text for contract in contracts.values() for text in _event_problems(contract, contracts)]
+    told = {e.feed for contract in contracts.values() for e in contract.events}
     for contract in contracts.values():
+        if unknown := sorted(set(contract.tells_of) - told):
+            problems.append(f"{contract.layer}/{contract.path.name}: tellsOf: {', '.join(unknown)} has no events in the timeline; correct it")
         if contract.kind is Kind.FEED and (taken := {f"silver.{contract.name}", f"silver.{contract.name}_quarantine"} & contracts.keys()):
             problems.append(
                 f"{contract.layer}/{contract.path.name}: {', '.join(sorted(taken))} follows from this feed and is declared, too; rename one"
@@ -711,6 +814,57 @@ def _load(root: Path, fields_path: Path) -> dict[str, Contract]:
     if problems:
         raise ContractError(problems)
     return dict(sorted(contracts.items()))
+
+
+def _event_problems(timeline: Contract, contracts: Mapping[str, Contract]) -> Iterator[str]:
+    """What is wrong with the events of a timeline: its readers are more than those of the records that it tells of."""
+    sections = dict(timeline.column("archive_section").allowed) if timeline.events else {}
+    for number, e in enumerate(timeline.events):
+        place = f"{timeline.layer}/{timeline.path.name}: events/{number} ({e.feed}, {e.event})"
+        feed = contracts.get(f"bronze.{e.feed}")
+        if feed is None or not feed.record_key:
+            yield f"{place}: {e.feed} is no feed with a recordKey; correct it"
+            continue
+        if feed.record_sharing[0] == "不予共享":
+            yield f"{place}: records of {e.feed} are not shared; they do not belong into an archive that others read"
+        columns = {c.name: c for c in (*feed.columns, *feed.derived_columns)}
+        if e.section not in sections:
+            yield f"{place}: section: {e.section} is no section of an archive; use one of {', '.join(sections)}"
+        if e.day not in columns or columns[e.day].type not in ("DATE", "TIMESTAMP"):
+            yield f"{place}: day: {e.day} is no column of {e.feed} with a date or a time; correct it"
+        if e.through:
+            yield from (f"{place}: through: {text}" for text in _through_problems(timeline, e, contracts))
+        elif e.party not in columns or columns[e.party].party is None:
+            yield f"{place}: party: {e.party} is no column of {e.feed} that says who is meant; correct it"
+        if e.number and (e.number not in columns or columns[e.number].type != "STRING" or columns[e.number].personal):
+            yield f"{place}: number: {e.number} is no text column of {e.feed}, or personal data; correct it"
+        for name in e.says:
+            if name not in columns or columns[name].reserved:
+                yield f"{place}: says: {name} is no column of {e.feed}; correct it"
+            elif columns[name].personal:
+                yield f"{place}: says: {name} is {columns[name].classification}; remove it"
+    named = [(e.feed, e.party, e.event) for e in timeline.events]
+    for feed_name, party, event in sorted({one for one in named if named.count(one) > 1}):
+        yield f"{timeline.layer}/{timeline.path.name}: events: {event} of {feed_name} ({party}) is stated twice; keep one"
+    of_feed = {e.feed for e in timeline.events}
+    for name in sorted(of_feed & {i.removeprefix("bronze.") for i, c in contracts.items() if c.kind is Kind.FEED and c.record_key}):
+        if f"silver.{name}" not in timeline.inputs:
+            yield f"{timeline.layer}/{timeline.path.name}: inputs: silver.{name} is missing; add it"
+
+
+def _through_problems(timeline: Contract, event: Event, contracts: Mapping[str, Contract]) -> Iterator[str]:
+    """What is wrong with an event that is of whom records of other feeds name: these are found by the number, so it has to be the same in each
+    statement of a record."""
+    if event.number is None:
+        yield "the records are found by their number; state the number, too"
+    for name in event.through:
+        other = next((e for e in timeline.events if e.feed == name and e.number and not e.through), None)
+        if other is None or f"bronze.{name}" not in contracts:
+            yield f"{name} has no event that says its number and whom it means; correct it"
+        elif other.number not in contracts[f"bronze.{name}"].record_key:
+            yield f"{name}: {other.number} is no part of its recordKey, so a record could change it; use another feed"
+    if any(e.feed == event.feed and (e.through, e.number) != (event.through, event.number) for e in timeline.events):
+        yield f"all events of {event.feed} have to say the same"
 
 
 def resolved(contract: Contract) -> OpenDataContractStandard:

@@ -8,16 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from catalog.contract import Column, Contract, Rule, implied_rules
-from catalog.properties import Kind
+from catalog.contract import CHANGED_AT, RECORD_STATE, Column, Contract, Rule, implied_rules
+from catalog.properties import Event, Kind
 
 READ_CATALOG = "lake"  # read only, for everybody
 PUBLISH_CATALOG = "lake_publish"  # the same tables; only the publisher may use it, to create views
 PUBLISHER = "publisher"
 STEWARD = "steward"
+DISTRICT = "district"
 VIEW_SCHEMAS = ("silver", "gold", "ops")
 
 MASK_TEXT = "***"
+THROUGH = "through_party"
+MOST_SAID = 120  # characters of one column in the summary of an event
 WRITE_NUMBER = "write_number"  # of the run that last wrote or changed a row
 TRINO_TYPES = {"STRING": "varchar", "INT": "integer", "TIMESTAMP": "timestamp(3) with time zone", "ARRAY<STRING>": "array(varchar)"}
 
@@ -85,7 +88,7 @@ def quarantine_of(feed: Contract) -> Contract:
         layer="silver",
         name=name,
         kind=Kind.QUARANTINE,
-        chinese=f"{feed.chinese.removesuffix('（到达）')}（隔离）",
+        chinese=f"{feed.title}（隔离）",
         english=f"{feed.english}, quarantined",
         description="没有满足隔离性质量规则的到达记录，连同原因，等待供数部门整改",
         grain="每行是一条被隔离的到达记录",
@@ -99,24 +102,26 @@ def quarantine_of(feed: Contract) -> Contract:
 
 
 def records_of(feed: Contract) -> Contract:
-    """The table of a feed's typed records: the columns of the feed, and what became of each row in the history of its record.
+    """The table of a feed's typed records: the columns of the feed, what code lists say to them, and what became of each row in the history
+    of its record.
 
     Of the rows of one ``record_id``, those whose outcome is ``applied`` are the record's history; the last of them, by ``effective_from``, is
-    how the record stands. Raises ValueError for a feed that a module of its own refines.
+    how the record stands: not at all where its ``fact_state`` is ``withdrawn``. Raises ValueError for a feed that a module of its own refines.
     """
     if not feed.record_key:
         raise ValueError(f"{feed.id} has no recordKey: a module of its own refines its rows")
-    columns = [replace(c, required=False, synonyms=()) for c in feed.columns if not c.reserved] + list(feed.record_columns)
+    own = [replace(c, required=False, synonyms=()) for c in feed.columns if not c.reserved and c.name != RECORD_STATE]
+    columns = [*own, *feed.derived_columns, *feed.record_columns]
     return replace(
         feed,
         layer="silver",
         kind=Kind.RECORD,
-        chinese=feed.chinese.removesuffix("（到达）"),
+        chinese=feed.title,
         english=feed.english.removesuffix(" as delivered"),
         description=f"{feed.description.split('，')[0]}，逐条类型化、标准化，并保留每条记录的历次陈述",
         grain="每行是一条没有被隔离的到达记录；同一来源记录的历次陈述各占一行",
         purpose="查询来源记录现在和以往任一业务日期的内容，或截至某日所知的内容",
-        limitations=f"只含没有被隔离的记录；记录去向为“应用”的才构成历史。{feed.limitations}",
+        limitations=f"只含没有被隔离的记录；记录去向为“应用”的才构成历史，事实状态为“已撤销”的此后不再成立。{feed.limitations}",
         readers=feed.record_readers,
         sharing=feed.record_sharing[0],
         sharing_condition=feed.record_sharing[1],
@@ -172,6 +177,8 @@ def contents_sql(contract: Contract, engine: str, source: str, since: int | None
     if not tracked(contract):
         raise ValueError(f"{contract.id} does not say which run wrote a row")
     identity = _checksum([c for c in contract.columns if c.name in (*contract.keys, WRITE_NUMBER)], engine)
+    if since == 0:  # all of it: one look does
+        return f"SELECT count(*), concat('rows-', {identity}, ';0:', {checksum_sql(contract, engine)}) FROM {source}"  # noqa: S608
     return (
         f"SELECT a.n, concat('rows-', a.s, ';{since:d}:', b.s) FROM (SELECT count(*) AS n, {identity} AS s FROM {source}) AS a"  # noqa: S608
         f" CROSS JOIN (SELECT {checksum_sql(contract, engine)} AS s FROM {source} WHERE {WRITE_NUMBER} >= {since:d}) AS b"
@@ -252,8 +259,9 @@ def view_comments(contract: Contract) -> dict[str, Any]:
     return {"view": table_comment(contract), "columns": {c.name: column_comment(c) for c in view_columns(contract)}}
 
 
-def trino_rules(contracts: Iterable[Contract], roles: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Table rules for file-based access control: `{"tables": [...]}`; a role is the group of that name.
+def trino_rules(contracts: Iterable[Contract], roles: Sequence[str], districts: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Table rules for file-based access control: `{"tables": [...]}`; a role is the group of that name, people of a district office are those of a group
+    for each of the ``districts`` (`district_group`), and read its rows alone.
 
     First match wins, and what matches no rule is denied: system tables and other catalogs need rules of their own beside these.
     Order: the publisher; then nobody else beneath the views or in the publisher's catalog; then each table for its readers,
@@ -272,6 +280,7 @@ def trino_rules(contracts: Iterable[Contract], roles: Sequence[str]) -> dict[str
         {"catalog": PUBLISH_CATALOG, "privileges": []},
         {"catalog": both, "schema": ".*_tables", "privileges": []},
     ]
+    offices = sorted(set(districts))
     for contract in sorted(contracts, key=lambda c: c.id):
         unknown = sorted(set(contract.readers) - set(roles))
         if unknown:
@@ -279,13 +288,32 @@ def trino_rules(contracts: Iterable[Contract], roles: Sequence[str]) -> dict[str
         columns = bronze_columns(contract) if contract.layer == "bronze" else view_columns(contract)
         masks = [{"name": c.name, "mask": column_mask(c)} for c in columns if c.personal]
         # Without personal columns one rule serves all readers.
-        clear = [r for r in contract.readers if r == STEWARD or not masks]
-        masked = [r for r in contract.readers if r not in clear]
+        everywhere = [r for r in contract.readers if r != DISTRICT]
+        clear = [r for r in everywhere if r == STEWARD or not masks]
+        masked = [r for r in everywhere if r not in clear]
         if clear:
             rules.append(_rule("|".join(sorted(clear)), READ_CATALOG, contract.layer, contract.name, ["SELECT"]))
         if masked:
             rules.append(_rule("|".join(sorted(masked)), READ_CATALOG, contract.layer, contract.name, ["SELECT"]) | {"columns": masks})
+        for code in offices if DISTRICT in contract.readers else ():
+            own = _rule(district_group(code), READ_CATALOG, contract.layer, contract.name, ["SELECT"]) | {"filter": district_filter(contract, code)}
+            rules.append(own | ({"columns": masks} if masks else {}))
     return {"tables": rules}
+
+
+def district_group(code: str) -> str:
+    """The group of a district office's people: of the district with this code (GB/T 2260)."""
+    return f"{DISTRICT}_{code}"
+
+
+def district_filter(contract: Contract, code: str) -> str:
+    """Trino expression of the rows of a table that a district office reads: what is registered in its district or supervised by it; of tables that tell of
+    subjects what is of those."""
+    columns = {c.name for c in contract.columns}
+    if "district_code" in columns:
+        either = [f"{name} = '{code}'" for name in ("district_code", "supervising_district_code") if name in columns]
+        return " OR ".join(either)
+    return f"subject_id IN (SELECT subject_id FROM {READ_CATALOG}.gold.archive_subject)"  # noqa: S608 - of which it reads its own, too
 
 
 def column_mask(column: Column) -> str:
@@ -295,10 +323,94 @@ def column_mask(column: Column) -> str:
     return f"CAST(NULL AS {TRINO_TYPES.get(column.type, column.type.lower())})"
 
 
+def statement_order_sql(records: Contract) -> str:
+    """What is said of one record and business day, in order, by columns of its typed records: what stands is last.
+
+    Of one day and revision what is said of the later day stands: a removal after the listing that it ends. (No date is ten million days after
+    1900.) A source that says when it changed a row says by that what stands, and goes before a file of the same day that doesn't.
+    """
+    order = "CAST(source_revision AS BIGINT) * 10000000 + datediff(occurred_on, DATE '1900-01-01')"
+    return f"coalesce(unix_millis({CHANGED_AT}), {order})" if any(c.name == CHANGED_AT for c in records.columns) else order
+
+
+def event_sql(feed: Contract, event: Event) -> dict[str, str]:
+    """An event of a feed as Spark SQL over its typed records: ``party``, ``occurred_on``, ``matter`` and ``summary`` (``名称：值；…``), beside its texts.
+
+    The party of an event that is told through other feeds is in a column `THROUGH`, which whoever works it out has to add.
+    """
+    columns = {c.name: c for c in (*feed.columns, *feed.derived_columns)}
+    day = f"CAST(convert_timezone(current_timezone(), 'Asia/Shanghai', CAST({event.day} AS TIMESTAMP_NTZ)) AS DATE)"
+    on = event.day if columns[event.day].type == "DATE" else day
+    says = ", ".join(f"concat('{c.chinese}：', {_said(c)})" for c in (columns[name] for name in event.says))
+    said = {"party": THROUGH if event.through else event.party, "matter": event.number or "CAST(NULL AS STRING)"}
+    return said | {"section": event.section, "event": event.event, "occurred_on": on, "summary": f"concat_ws('；', {says})"}
+
+
+def label_sql(column: Column) -> str | None:
+    """What a reader is shown in the place of a code or of yes and no, as SQL of either engine; None for any other column."""
+    name = column.name
+    if column.allowed:
+        cases = " ".join(f"WHEN {_quoted(value)} THEN {_quoted(label)}" for value, label in column.allowed)
+        return f"CASE {name} {cases} ELSE {name} END"
+    if column.type == "BOOLEAN":
+        return f"CASE WHEN {name} THEN '是' WHEN NOT {name} THEN '否' END"
+    return None
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _said(column: Column) -> str:
+    """A value in the words of a reader; NULL where there is none."""
+    name = column.name
+    if (label := label_sql(column)) is not None:
+        return label
+    if column.reader == "ratio":
+        return f"concat(format_number({name} * 100, 2), '%')"
+    if column.type.startswith("DECIMAL"):
+        return f"concat(format_number({name}, 2), ' 元')"
+    return f"nullif(left(CAST({name} AS STRING), {MOST_SAID}), '')"
+
+
+def stated_groups(archive: Contract) -> list[dict[str, Any]]:
+    """Of an archive the columns that one record decides together, by which of them, and (Spark SQL) where a record says something of it."""
+    return [
+        {"by": g.by, "columns": [g.by, *g.beside], "condition": f"{g.by} <> '{g.nothing}'" if g.nothing else f"{g.by} is not null"}
+        for g in archive.stated
+    ]
+
+
+def timeline_feeds(contracts: Mapping[str, Contract]) -> list[dict[str, Any]]:
+    """Of each feed that brings events into the timeline: its name, the order of statements, its events in theirs (`event_sql`), and ``through``: where its
+    records don't say who is meant, the feeds that do, with their columns ``number`` and ``party``, and ``number``, its own column of the same."""
+    told: dict[str, list[Event]] = {}
+    for e in (e for contract in contracts.values() for e in contract.events):
+        told.setdefault(e.feed, []).append(e)
+
+    def through(names: Sequence[str]) -> list[dict[str, Any]]:
+        by_number = {name: next(e for e in told[name] if e.number) for name in names}
+        return [{"name": name, "number": e.number, "party": e.party} for name, e in sorted(by_number.items())]
+
+    return [
+        {
+            "name": name,
+            "order": statement_order_sql(records_of(contracts[f"bronze.{name}"])),
+            "events": [{"number": number} | event_sql(contracts[f"bronze.{name}"], e) for number, e in enumerate(events)],
+            "through": through(events[0].through),
+            "number": events[0].number,
+        }
+        for name, events in told.items()
+    ]
+
+
 def dbt_sources(contracts: Iterable[Contract]) -> dict[str, Any]:
-    """dbt sources: the declared tables of silver, of which gold is made, grouped by their schema."""
+    """dbt sources: the declared tables of silver, of which gold is made, and the records that the timeline tells of, grouped by their schema."""
+    declared = list(contracts)
+    told = {e.feed for c in declared for e in c.events}
+    of_feeds = [records_of(c) for c in declared if c.kind is Kind.FEED and c.name in told]
     by_schema: dict[str, list[Contract]] = {}
-    for contract in sorted(contracts, key=lambda c: c.id):
+    for contract in sorted([*declared, *of_feeds], key=lambda c: c.id):
         if contract.layer == "silver":
             by_schema.setdefault(table_schema(contract), []).append(contract)
     return {
@@ -307,7 +419,9 @@ def dbt_sources(contracts: Iterable[Contract]) -> dict[str, Any]:
             {
                 "name": schema,
                 "schema": schema,
-                "tables": [{"name": c.name, "description": table_comment(c), "columns": _dbt_columns(c)} for c in group],
+                "tables": [
+                    {"name": c.name, "description": table_comment(c)} | ({} if c.kind is Kind.RECORD else {"columns": _dbt_columns(c)}) for c in group
+                ],
             }
             for schema, group in by_schema.items()
         ],

@@ -338,6 +338,8 @@ def main(arguments: list[str]) -> int:
         case ["check"]:
             problems = check(contracts, load_released())
             print("\n".join(problems) or f"{len(contracts)} contracts, all versions fit their changes")
+            if new := sorted(contracts.keys() - load_released().keys()):
+                print(f"not released yet: {', '.join(new)}; once they are right: python -m catalog.versions release")
             return 1 if problems else 0
         case ["changelog"]:
             lines = changelog(contracts, load_released())

@@ -9,7 +9,7 @@ with DAG(
     dag_id="maintenance",
     dag_display_name="存储整理",
     description="合并小文件，清理任何保留的发布都不再使用的文件",
-    schedule=CronTriggerTimetable("30 3 * * 0", timezone="Asia/Shanghai", run_immediately=False),
+    schedule=CronTriggerTimetable("30 3 * * 0", timezone="Asia/Shanghai", run_immediately=pendulum.duration(seconds=1)),
     catchup=False,
     is_paused_upon_creation=False,
     max_active_runs=1,

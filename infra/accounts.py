@@ -19,6 +19,7 @@ from typing import Any
 import bcrypt
 import yaml
 
+from catalog.derive import district_group
 from infra.credentials import write_private
 from infra.problems import Problem
 from infra.services.base import Context, base_environment
@@ -45,8 +46,7 @@ ROLES = {
     "leader": Role("领导", ("Gamma", "lake_reader"), None),
     "steward": Role("数据管理员", ("Alpha", "sql_lab", "lake_reader"), "Viewer"),
     "supervisor": Role("监管业务人员", ("Gamma", "lake_reader"), None),
-    # Reads nothing until views have row filters by district.
-    "district": Role("区局人员", ("Gamma",), None),
+    "district": Role("区局人员", ("Gamma", "lake_reader"), None),
     "operator": Role("运维", ("Admin",), "Admin"),
 }
 FIRST_USERS = {"analyst": "analyst", "leader": "leader", "steward": "steward", "operator": "operator"}
@@ -218,6 +218,8 @@ def write_trino_files(context: Context) -> None:
     members: dict[str, list[str]] = {role: [] for role in ROLES}
     for name, entry in sorted(everyone.items()):
         members[entry["role"]].append(name)
+        if "district" in entry:
+            members.setdefault(district_group(entry["district"]), []).append(name)
     write_private(
         conf / "groups.txt",
         "".join(f"{role}:{','.join(names)}\n" for role, names in members.items() if names) + "publisher:publisher\n",

@@ -15,7 +15,7 @@ from infra.ledger import Ledger
 from infra.services.base import Context
 from infra.services.trino import as_publisher
 from infra.store import Damage
-from spark_jobs import publish, session
+from spark_jobs import projections, publish, session
 
 KINDS = {
     "log": "提交记录", "checkpoint": "检查点", "data": "数据文件", "orphan": "多余文件", "kept": "原件", "records": "记录文件",
@@ -59,7 +59,7 @@ def _tables(context: Context, ledger: Ledger, quick: bool) -> Iterator[Damage]:
     pinned = store.pinned_versions(ledger)
     feeds = [table_name(c) for c in load_contracts().values() if c.kind is Kind.FEED]
     loaded = {f"bronze.{d.feed}" for d in ledger.deliveries(state="loaded")}
-    for table in sorted({*pinned, *(f for f in feeds if f in loaded), *publish.PROJECTED}):
+    for table in sorted({*pinned, *(f for f in feeds if f in loaded), *projections.PROJECTED}):
         damaged = store.table_damage(context.settings, table, pinned.get(table, {}), not quick)
         yield from damaged
         named = {d.file for d in damaged}
@@ -80,11 +80,12 @@ def _shown(context: Context, ledger: Ledger, unreadable: set[str]) -> Iterator[D
         seen = views.get(contract.id)
         if version is None and seen is not None and seen[1] is not None and release is not None:
             yield Damage("view", contract.id, seen[1], "", f"显示的是 {seen[0]} 版本 {seen[1]}，而 {release} 没有这张表")
-        if version is not None and seen != (release, version):
+        # The release that a view names is the one that brought its version.
+        if version is not None and (seen is None or seen[1] != version):
             says = "没有这个视图" if seen is None else f"显示的是 {seen[0]} 版本 {seen[1]}"
             yield Damage("view", contract.id, version, "", f"应显示 {release} 版本 {version}，{says}")
     cursor = as_publisher(context).cursor()
-    for identity, sql in publish.PROJECTIONS.items():
+    for identity, sql in projections.PROJECTIONS.items():
         table = table_name(contracts[identity])
         if table in unreadable or identity == "ops.quality_results":  # a run that is under way has results that nobody sees yet
             continue

@@ -90,7 +90,7 @@ def replay_views(context: Context) -> None:
             if kept != release:
                 release = ledger.restore(kept)
                 out.print(f"  读者改看 {release}（内容同 {kept}）；运行 ./lake check --repair 修复", style="red", soft_wrap=True)
-            views = publish.replay_views(context, all_tables(load_contracts()), release, ledger.release_tables(release))
+            views = publish.replay_views(context, ledger, all_tables(load_contracts()), release, ledger.release_tables(release))
             out.print(f"  ✓ {views} views show release {release}")
 
 
@@ -138,15 +138,17 @@ def _check_resources(current: settings.Settings) -> None:
 
 
 @app.command()
-def demo() -> None:
-    """Start everything, send the sample deliveries through Airflow, deploy the dashboard. Safe to run again."""
+def demo(
+    small: Annotated[bool, typer.Option("--small", help="only the sample register and a few other deliveries, without the sandbox city")] = False,
+) -> None:
+    """Start everything, send the samples and three years of a sandbox city through Airflow, deploy the dashboard. Safe to run again."""
     from infra import dashboards  # slow to import, and not needed by the other commands
     from infra import demo as demonstration
 
     up()
     context = started_context()
     before = demonstration.loaded(context)
-    demonstration.deliver(context, out)
+    demonstration.deliver(context, out, city=not small)
     out.print("Deploying the dashboard")
     dashboards.deploy(context)
     demonstration.summary(context, before, out)
@@ -184,6 +186,19 @@ def ingest(
     sent = deliveries.hand_over(context, contract, files, {k: v for k, v in says.items() if v})
     pipelines.run(context, out)
     deliveries.account(context, contract, sent, before, out)
+
+
+@app.command("try")
+def try_file(
+    feed: Annotated[str, typer.Argument(help="数据源，如 registration_subjects")],
+    file: Annotated[Path, typer.Argument(help="一个文件")],
+    rows: Annotated[int, typer.Option("--rows", min=0, help="整条列出几条，有问题的在先")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """试读一个文件：每条记录读成什么，哪些会被隔离、标记；不起服务，什么都不保存。"""
+    from infra import deliveries, trial  # slow to import, and not needed by the other commands
+
+    trial.show(deliveries.feed(feed), file, rows, as_json, out)
 
 
 @app.command()
@@ -233,6 +248,26 @@ def _date(option: str, text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise Problem(f"{option} {text} 不是日期", "日期写作 2019-06-30", "改正后再运行") from None
+
+
+@app.command("arrivals")
+def arrivals_command() -> None:
+    """查看报送是否按时、是否齐全：迟到、缺报、逾期未到的批次和供数部门，与源系统对账单的差异。"""
+    from infra import arrivals  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    arrivals.account(context, out)
+    arrivals.show(context, out)
+
+
+@app.command("exchange")
+def exchange_database(
+    compare: Annotated[str, typer.Option("--compare", metavar="数据源", help="下次运行时整表比对：找出漏读、改动和已删除的记录")] = "",
+) -> None:
+    """查看各数据源从前置库、从平台接口读到了哪里；加 --compare 要求整表比对（平时每天一次）。"""
+    from infra import exchange  # slow to import, and not needed by the other commands
+
+    (exchange.ask_comparison(started_context(), compare, out) if compare else exchange.show(started_context(), out))
 
 
 @app.command()
@@ -299,17 +334,37 @@ def maintain(hours: Annotated[int, typer.Option("--hours", help="旧文件保留
 
 
 @app.command()
-def archive(
-    subject: Annotated[str, typer.Argument(help="统一社会信用代码、注册号、主体标识或名称（可以只写一部分）")],
+def analyse(
+    as_of: Annotated[str, typer.Option("--as-of", help="截至哪一天的时期，如 2023-12-31；不写为最近一期")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
 ) -> None:
-    """查看一个市场主体的档案和历史；看到什么由账号的权限决定。"""
-    from infra import archive as archives  # slow to import, and not needed by the other commands
+    """全市经济监测指标：存量与变动、产业结构、区域协调，及各区的情况；定义见 docs/indicators.zh.md。"""
+    from infra import analyse as analyses  # slow to import, and not needed by the other commands
 
     context = started_context()
     name, password = _sign_in(context, user)
-    archives.show(context, subject, name, password, as_json, out)
+    analyses.show(context, as_of, name, password, as_json, out)
+
+
+@app.command()
+def archive(
+    subject: Annotated[str, typer.Argument(help="统一社会信用代码、注册号、主体标识、名称（可以只写一部分），或字号的拼音、首字母")],
+    as_of: Annotated[str, typer.Option("--as-of", help="截至哪一个业务日期的情况，如 2024-06-30；不写为今天")] = "",
+    known_at: Annotated[
+        str, typer.Option("--known-at", help="按哪一刻以前到达的批次，如 2024-07-05 或 2024-07-05T09:30（北京时间）；不写为现在")
+    ] = "",
+    whole: Annotated[bool, typer.Option("--all", help="列出全部事项，不只最近的")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
+) -> None:
+    """查看一个市场主体的档案、历史和事项，现在的或以前某日所知的；看到什么由账号的权限决定。"""
+    from infra import archive as archives  # slow to import, and not needed by the other commands
+
+    at = archives.moment(as_of, known_at)
+    context = started_context()
+    name, password = _sign_in(context, user)
+    archives.show(context, subject, name, password, as_json, out, at, whole)
 
 
 @app.command()
@@ -357,7 +412,7 @@ def make_city(arguments: typer.Context) -> None:
 
 @app.command()
 def bench(
-    workload: Annotated[list[str] | None, typer.Argument(help="first_load, day, idle, views; leave it out for all")] = None,
+    workload: Annotated[list[str] | None, typer.Argument(help="all_feeds, all_feeds_day, first_load, day, idle, views; leave it out for all")] = None,
     subjects: Annotated[str, typer.Option("--subjects", help="live subjects of the city; several with commas")] = "50000",
     rounds: Annotated[int, typer.Option("--rounds", help="how often; default as the workload says")] = 0,
     only: Annotated[str, typer.Option("--only", help="contenders, with commas")] = "",

@@ -1,12 +1,15 @@
-"""``./lake demo``: the sample register from files to the dashboard, by the real scheduler, with visible progress."""
+"""``./lake demo``: the sample register, and a sandbox city with all feeds, from files to the dashboard, by the real scheduler, with visible progress."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from infra import accounts, deliveries, pipelines
+from infra import accounts, arrivals, deliveries, pipelines
 from infra.ledger import Ledger
 from infra.services import airflow, superset
 from infra.services.base import Context
@@ -16,6 +19,7 @@ from spark_jobs.ingest.land import MANIFEST
 
 FEED = "registration_subjects"
 SAMPLES = REPO / "samples"
+CITY = ("--subjects", "20000", "--years", "3", "--cadence", "monthly")
 
 
 def first_files() -> list[Path]:
@@ -37,23 +41,40 @@ def _data(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.endswith(MANIFEST))
 
 
-def deliver(context: Context, out: Console) -> list[str]:
-    """Send the samples in two goes, as departments would, and run the pipeline for each; return the deliveries.
+def city_files(context: Context, out: Console) -> dict[str, list[Path]]:
+    """What the departments of a sandbox city of 20,000 subjects send in three years, by feed; made where it isn't there yet."""
+    folder = context.settings.folder("data") / "demo-city"
+    if not (folder / "city.json").exists():
+        out.print("Making a sandbox city: 20,000 market subjects, three years, 37 feeds")
+        # A program of its own: neither the pipeline nor the simulator knows the other.
+        begun = folder.with_name(f"{folder.name}.new")
+        for left in (begun, folder):
+            shutil.rmtree(left, ignore_errors=True)
+        subprocess.run([sys.executable, "-P", "-m", "samples.city", str(begun), *CITY], check=True, cwd=REPO, stdout=subprocess.DEVNULL)
+        begun.rename(folder)
+    return {f.name: _data(f) for f in sorted((folder / "deliveries").iterdir())}
+
+
+def deliver(context: Context, out: Console, city: bool) -> list[str]:
+    """Send the samples, and with them a whole ``city``, and run the pipeline once. Return the deliveries.
 
     What the lake holds already is sent once more all the same: it must change nothing.
     """
-    register, later = {FEED: first_files()}, {FEED: later_files(), **other_files()}
-    every = {feed: [*register.get(feed, []), *files] for feed, files in later.items()}
-    goes = {"register of past years": register, "later deliveries": later}
-    if loaded(context) >= {i for feed, files in every.items() for i in deliveries.identities(deliveries.feed(feed), files)}:
-        goes = {"all of them again, in one go": every}
+    files = _together({FEED: first_files()}, {FEED: later_files(), **other_files()})
+    what = "the register of past years and later deliveries"
+    if city:
+        files, what = _together(files, city_files(context, out)), "the samples and three years of a sandbox city"
+    out.print(f"Delivering {sum(map(len, files.values()))} files ({what}) and running the pipeline in Airflow")
     sent: list[str] = []
-    for what, go in goes.items():
-        out.print(f"Delivering {sum(map(len, go.values()))} sample files ({what}) and running the pipeline in Airflow")
-        for feed, files in go.items():
-            sent += deliveries.hand_over(context, deliveries.feed(feed), files, {})
-        pipelines.run(context, out)
+    for feed, paths in files.items():
+        sent += deliveries.hand_over(context, deliveries.feed(feed), paths, {})
+    pipelines.run(context, out)
     return sent
+
+
+def _together(*parts: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """Files by feed, those of the first part first."""
+    return {feed: [path for part in parts for path in part.get(feed, ())] for feed in dict.fromkeys(feed for part in parts for feed in part)}
 
 
 def loaded(context: Context) -> set[str]:
@@ -82,6 +103,8 @@ def summary(context: Context, before: set[str], out: Console) -> None:
         f"Release {release}, seen in Trino: {shown}. {subjects} market subjects ({simulated} of them made up for the demonstration), as of {as_of}."
     )
     out.print("A partial sample: its counts are no economic truth.")
+    arrivals.account(context, out)
+    arrivals.show(context, out)
     out.print(f"\n  dashboards  {superset.address(context)}   sign in as leader")
     out.print(f"  pipelines   {airflow.address(context)}   sign in as operator")
     out.print('  SQL         ./lake query "SELECT * FROM gold.mart_registrations_monthly LIMIT 5"')

@@ -28,3 +28,10 @@ def copy(source: BinaryIO, target: Path) -> tuple[str, int]:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest(), size
+
+
+def digest_of(path: Path) -> str:
+    """Make a file that was written durable; return the SHA-256 of its content (hex)."""
+    sync(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -45,6 +45,12 @@ def folder_of(settings: Settings, table: str) -> Path:
     return settings.warehouse / f"{schema}.db" / name
 
 
+def at_version(settings: Settings, table: str, version: int) -> str:
+    """A version of a table, named for a statement of Spark. The newest goes by the table's name: any other one has to be put together first."""
+    newest = DeltaLog(folder_of(settings, table)).newest
+    return table if newest == version else f"{table} VERSION AS OF {version:d}"
+
+
 def table_damage(
     settings: Settings, table: str, pinned: Mapping[int, tuple[str, ...]], deep: bool, known: frozenset[str] = frozenset()
 ) -> list[Damage]:

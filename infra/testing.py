@@ -32,7 +32,7 @@ def run(part: str, out: Console) -> int:
     pytest = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "--durations=10"]
     if part == "faults":
         code = _shown([*pytest, "-v", "-s", *FUZZ], environment | {"LAKE_FUZZ": environment.get("LAKE_FUZZ", MUTANTS)})
-        code = code or _shown([*pytest, "-v", "-m", "long", *REST], environment)
+        code = code or _shown([*pytest, "-v", "-m", "long", *UNIT, *REST], environment)
         return _ended(code, begin, out)
     for title, command in CHECKS:
         out.print(f"• {title}")
@@ -40,8 +40,8 @@ def run(part: str, out: Console) -> int:
         if subprocess.run(argv, cwd=REPO, env=environment).returncode:
             out.print(f"✗ {title}: see above", style="red")
             return 1
-    # Unit tests are many and quick; of the others each is worth a line.
-    code = _shown([*pytest, "-q", *UNIT], environment)
+    # Unit tests are many and quick, and share nothing between files; of the others each is worth a line.
+    code = _shown([*pytest, "-q", "-n", str(os.cpu_count() or 1), "--dist", "loadfile", "-m", "not long", *UNIT], environment)
     if code == 0 and part == "all":
         code = _shown([*pytest, "-v", "-m", "not long", *REST], environment)
     return _ended(code, begin, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -99,11 +100,22 @@ def newest_note(table: str) -> str | None:
         return None
 
 
-def candidate(spark: SparkSession, contract: Contract, version: int, since: int) -> TableVersion:
-    """A version of a table with its row count and checksum; of a tracked one, what run ``since`` and later ones wrote is added up in full."""
-    table = table_name(contract)
-    rows, checksum = spark.sql(contents_sql(contract, "spark", f"{table} VERSION AS OF {version}", since if tracked(contract) else None)).collect()[0]
-    return TableVersion(table, version, int(rows), str(checksum))
+def candidates(spark: SparkSession, wanted: Iterable[tuple[Contract, int, int]]) -> list[TableVersion]:
+    """Versions of tables (contract, version, since) with row count and checksum, all counted in one statement; of a tracked one, what run ``since``
+    and later ones wrote is added up in full."""
+    asked = [
+        (
+            table_name(contract),
+            version,
+            contents_sql(contract, "spark", store.at_version(settings.load(), table_name(contract), version), since if tracked(contract) else None),
+        )
+        for contract, version, since in wanted
+    ]
+    if not asked:
+        return []
+    union = " UNION ALL ".join(f"SELECT {n} AS place, * FROM ({sql}) AS c (rows, checksum)" for n, (_, _, sql) in enumerate(asked))  # noqa: S608
+    counted = {row[0]: row[1:] for row in spark.sql(union).collect()}
+    return [TableVersion(table, version, int(counted[n][0]), str(counted[n][1])) for n, (table, version, _) in enumerate(asked)]
 
 
 def check_strangers(spark: SparkSession, table: str, after: int, stamp: str) -> None:

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from catalog.contract import Contract
+from catalog.contract import Contract, load_fields
 from catalog.derive import physical_columns, spark_schema, table_name
 from infra.ledger import Delivery, Run
 from infra.problems import Problem
 from spark_jobs.refine import corrections, kinds, registration
+from spark_jobs.refine.editions import LISTS
 from spark_jobs.refine.mappings import CORRECTIONS, CROSSWALKS, MappingError
 from spark_jobs.refine.unmapped import CODE_LISTS
 from spark_jobs.writing import Writer
@@ -170,7 +171,9 @@ def record(
 
 
 def write_unmapped(writer: Writer, contract: Contract, run: Run, accepted: DataFrame, feed: str, lists: Mapping[str, str]) -> None:
-    """Note what no list knows in the ``unmapped`` of rows of a feed; ``lists``: the name of the list of each column that has one."""
+    """Note what no list knows in the ``unmapped`` of rows of a feed; ``lists``: the name of the list of each column that has one, beside those
+    by whose editions columns are read in any feed."""
+    lists = {f.derived.of: LISTS[f.derived.code_list].title for f in load_fields().values() if f.derived is not None} | dict(lists)
     rows = (
         accepted.select("delivery_id", F.explode("unmapped").alias("said"))
         .groupBy("delivery_id", "said")

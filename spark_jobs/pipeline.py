@@ -1,8 +1,8 @@
 """The four programs that make a release. Each may be killed at any point and started again.
 
-    python -m spark_jobs.pipeline ingest|silver|gold|publish
+    python -m spark_jobs.pipeline ingest [FEED] | silver | gold | publish
 
-ingest   land the files that wait and load them into bronze
+ingest   of a feed, or of all: read the exchange database and pages, land the files that wait and load them into bronze
 silver   open a run on the current release, refine what the release lacks, judge silver
 gold     build gold with dbt from the judged silver, judge gold
 publish  one commit in the ledger; then readers' views follow
@@ -29,7 +29,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
-from catalog.derive import all_tables, silver_of, table_name
+from catalog.derive import all_tables, silver_of, table_name, table_schema
 from catalog.properties import Kind
 from infra import dashboards, store
 from infra.delta_log import LogDamaged
@@ -37,14 +37,17 @@ from infra.ledger import Account, Delivery, Finding, Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
 from infra.settings import REPO
-from spark_jobs import dbt_runs, delta, mapping_use, publish, records, references, session, silver
-from spark_jobs.ingest import land, load
+from spark_jobs import dbt_runs, delta, mapping_use, problems, projections, publish, records, references, session, silver
+from spark_jobs.analyse import build as analyses
+from spark_jobs.identity import parties, ties
+from spark_jobs.ingest import exchange, land, load, pages
 from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
+AT_ONCE = 4  # tables that are set back, emptied or put together: each waits for the metastore and for the log most of the time
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
-SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/contract.py", "catalog/derive.py", "catalog/fields.yaml", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
-GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold")
+SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/problems.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/contract.py", "catalog/derive.py", "catalog/fields.yaml", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
+GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold", "catalog/maps", "spark_jobs/dbt_runs.py", "spark_jobs/analyse")
 
 
 @dataclass(frozen=True)
@@ -78,25 +81,41 @@ def build_id(*parts: str) -> str:
 # ---- ingest ----
 
 
-def ingest_step(lake: Lake) -> int:
-    """Land and load what waits. A file that can't be taken is refused alone."""
+def ingest_step(lake: Lake, chosen: str | None = None) -> int:
+    """Land and load what waits, of all feeds or of the ``chosen`` one. A file that can't be taken is refused alone."""
     with writing(lake.context, "ingest", lake.names("bronze")) as writer:
+        database = exchange.Database(writer, lake.feeds)
         for feed in lake.feeds:
-            for landing in land.land_waiting(lake.context.settings, writer.ledger, feed):
-                d = landing.delivery
-                note = "（内容曾经到达，不再入湖）" if not landing.new and d.state == "loaded" else ""
-                print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
-            for d, objection in land.read_again(lake.context.settings, writer.ledger, feed):
-                print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
-            before, waited = delta.newest_version(table_name(feed)), load.waiting_since(writer, feed)
-            counts = load.load_waiting(writer, feed)
-            if counts:
-                print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
-                # A try that was killed may have committed some of them, and settled nothing.
-                delta.settle(table_name(feed), before, waited)
-                writer.ledger.loaded(list(counts))
-        _project(lake, writer.ledger, writer.spark)
+            if chosen not in (None, feed.name):
+                continue
+            _take(writer, feed)
+            if feed.pages is not None:
+                pages.pull(lake.context, writer.ledger, feed)
+                _take(writer, feed)
+            more = feed.exchange is not None
+            while more:
+                more = exchange.pull(writer, database, feed)
+                _take(writer, feed)
+        if chosen is None:
+            _project(lake, writer.ledger, writer.spark)
     return 0
+
+
+def _take(writer: Writer, feed: Contract) -> None:
+    """Land what waits in the feed's inbox, and load it."""
+    for landing in land.land_waiting(writer.context.settings, writer.ledger, feed):
+        d = landing.delivery
+        note = "（内容曾经到达，不再入湖）" if not landing.new and d.state == "loaded" else ""
+        print(f"{d.delivery_id} {d.file_name}: {d.state}{note} {d.reason or ''}", flush=True)
+    for d, objection in land.read_again(writer.context.settings, writer.ledger, feed):
+        print(f"{d.delivery_id} {d.file_name}: {f'重放不成，保持原样：{objection}' if objection else '已重新读取'}", flush=True)
+    before, waited = delta.newest_version(table_name(feed)), load.waiting_since(writer, feed)
+    counts = load.load_waiting(writer, feed)
+    if counts:
+        print(f"{feed.id}: {sum(counts.values())} rows of {len(counts)} deliveries loaded", flush=True)
+        # A try that was killed may have committed some of them, and settled nothing.
+        delta.settle(table_name(feed), before, waited)
+        writer.ledger.loaded(list(counts))
 
 
 # ---- silver ----
@@ -107,6 +126,7 @@ def silver_step(lake: Lake) -> int:
     mapping_use.check_files()
     with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
         ledger, spark = writer.ledger, writer.spark
+        _project(lake, ledger, spark)  # what has arrived is seen, whatever becomes of it
         current, code = ledger.base_release(), build_id(*SILVER_CODE)
         silver_code, gold_code = ledger.builds(current)
         anew = current is None or silver_code != code
@@ -135,14 +155,16 @@ def silver_step(lake: Lake) -> int:
         # A replayed delivery goes out and comes in again.
         taken_out = [] if anew else [*withdrawn, *(d.delivery_id for d in deliveries if d.delivery_id in contained)]
         fresh = {d.delivery_id for d in deliveries} - contained.keys()
-        taken, accounts, findings = _build_silver(writer, lake, run, deliveries, taken_out, fresh)
+        taken, accounts, findings = _build_silver(writer, lake, run, deliveries, taken_out, fresh, {c.id for c in tables}, anew)
         if current is None and not any(d.feed == silver.REGISTER for d in taken):
             ledger.abandon(run.run_id, "the register was held back")
             print("主体登记信息被扣留，其他数据源的批次等它到达后一并加工", flush=True)
+            _project(lake, ledger, spark)
             return NOTHING
-        if not taken and not withdrawn and not anew:
+        if deliveries and not taken and not withdrawn and not anew:
             ledger.abandon(run.run_id, "every delivery was held back")
             print("新到的批次都被扣留，没有要加工的内容", flush=True)
+            _project(lake, ledger, spark)
             return NOTHING
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         landed = {c.id: sum(d.row_count or 0 for d in ledger.deliveries(c.name, "loaded")) for c in lake.feeds}
@@ -151,7 +173,9 @@ def silver_step(lake: Lake) -> int:
         verdicts = gate.result().judge_silver(
             lake.context, spark, lake.contracts, candidates, parent, baseline, landed, [d.delivery_id for d in taken]
         )
+        _require_unmoved(candidates)
         if not _passed(ledger, run, verdicts):
+            _project(lake, ledger, spark)
             return REFUSED
         ledger.refined(run.run_id, candidates, taken, accounts, findings, withdrawn)
         for a in accounts:
@@ -171,21 +195,45 @@ def _connected(lake: Lake, ledger: Ledger, parent: Mapping[str, TableVersion]) -
 
 
 def _build_silver(
-    writer: Writer, lake: Lake, run: Run, deliveries: list[Delivery], taken_out: list[str], fresh: Collection[str]
+    writer: Writer,
+    lake: Lake,
+    run: Run,
+    deliveries: list[Delivery],
+    taken_out: list[str],
+    fresh: Collection[str],
+    connected: Collection[str],
+    anew: bool,
 ) -> tuple[list[Delivery], list[Account], list[Finding]]:
-    """Build what follows from each feed of which something comes in or goes out; return the deliveries taken, accounts and findings of all."""
+    """Build what follows from each feed of which something comes in or goes out; return the deliveries taken, accounts and findings of all.
+
+    ``connected``: the tables (contract ids) that silver has. ``anew``: everything is built from nothing.
+    """
     feed_of = {d.delivery_id: d.feed for d in writer.ledger.deliveries()}
     taken: list[Delivery] = []
     accounts: list[Account] = []
     findings: list[Finding] = []
-    for feed in lake.feeds:
-        mine, out = [d for d in deliveries if d.feed == feed.name], [i for i in taken_out if feed_of[i] == feed.name]
-        if mine or out:
-            build = records.build if feed.record_key else silver.build
-            own = build(writer, lake.contracts, feed, run, mine, out, fresh)
-            taken, accounts, findings = taken + own[0], accounts + own[1], findings + own[2]
-        elif not feed.record_key:
-            silver.nothing_changed(writer)
+    judged: list[problems.Judged] = []
+    work = [
+        records.Work(feed, mine, out)
+        for feed in lake.feeds
+        for mine, out in [([d for d in deliveries if d.feed == feed.name], [i for i in taken_out if feed_of[i] == feed.name])]
+        if mine or out
+    ]
+    # What other feeds say of keys is known before the register's subjects are told apart.
+    others = [w for w in work if w.feed.record_key]
+    built = list(zip(others, records.build(writer, lake.contracts, run, others, fresh), strict=True))
+    said = ties.stated(writer, lake.contracts, connected) if any(w.feed.name in ties.SOURCES for w in others) or anew else None
+    feed = lake.contracts[f"bronze.{silver.REGISTER}"]
+    register = next((w for w in work if not w.feed.record_key), records.Work(feed, [], []))
+    own = silver.build(writer, lake.contracts, feed, run, register.deliveries, register.taken_out, fresh, said)
+    if own is not None:
+        built.insert(0, (register, own))
+    parties.record(writer, lake.contracts, run, [w.feed for w in others], None if own is None else silver.left(writer, register.taken_out))
+    for w, own in built:
+        taken, accounts, findings = taken + own.deliveries, accounts + own.accounts, findings + own.findings
+        if w.deliveries or w.taken_out:
+            judged.append(problems.Judged(w.feed, own.deliveries, own.judged))
+    problems.record(writer, lake.contracts[problems.PROBLEMS], lake.contracts[silver.FACTS], lake.feeds, run, judged, taken_out)
     return taken, accounts, findings
 
 
@@ -199,20 +247,24 @@ def _set_back(spark: SparkSession, tables: Iterable[Contract], parent: Mapping[s
 
     What a dead run left does not leak into this one.
     """
-    stands = {}
-    for contract in tables:
+
+    def one(contract: Contract) -> tuple[str, int]:
         table = table_name(contract)
         pinned = parent.get(table)
         if pinned is None or anew:
             delta.make_anew(spark, contract)
         elif delta.newest_version(table) == pinned.version:
-            stands[table] = pinned.version
-            continue
+            return table, pinned.version
         else:
             spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF {int(pinned.version)}")
             print(f"{table}: set back to version {pinned.version}", flush=True)
-        stands[table] = delta.newest_version(table)
-    return stands
+        return table, delta.newest_version(table)
+
+    several = list(tables)
+    for schema in sorted({table_schema(c) for c in several if anew or table_name(c) not in parent}):
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")  # not by several at once
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(pool.map(one, several))
 
 
 def _compact(spark: SparkSession, tables: Iterable[Contract], anew: bool) -> set[str]:
@@ -223,9 +275,13 @@ def _compact(spark: SparkSession, tables: Iterable[Contract], anew: bool) -> set
     if anew:
         return {table_name(c) for c in tables}
     many = {table_name(c) for c in tables if len(delta.files(table_name(c))) > delta.MOST_FILES}
-    for table in many:
+
+    def one(table: str) -> None:
         spark.sql(f"OPTIMIZE {table}")
         print(f"{table}: compacted", flush=True)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, many))
     return many
 
 
@@ -236,7 +292,7 @@ def _candidates(
 
     ``number``: the run's, which all rows carry that it has written. ``whole``: tables of which every row is in a new file.
     """
-    found = []
+    found, changed = [], []
     for contract in tables:
         table = table_name(contract)
         version, released = delta.newest_version(table), parent.get(table)
@@ -245,8 +301,8 @@ def _candidates(
             continue
         delta.check_strangers(writer.spark, table, stood[table], writer.stamp)
         delta.settle(table, stood[table] - 1)
-        found.append(delta.candidate(writer.spark, contract, version, 0 if table in whole else number))
-    return found
+        changed.append((contract, version, 0 if table in whole or released is None else number))
+    return found + delta.candidates(writer.spark, changed)
 
 
 def _baseline(lake: Lake, release: str | None, parent: Mapping[str, TableVersion], withdrawn: Collection[str]) -> Mapping[str, TableVersion]:
@@ -258,6 +314,18 @@ def _baseline(lake: Lake, release: str | None, parent: Mapping[str, TableVersion
         print(f"按设置 [gates] accept_change_against，本次不与 {release} 比较数量和分布", flush=True)
         return {}
     return parent
+
+
+def _require_unmoved(candidates: Iterable[TableVersion]) -> None:
+    """Make sure that what was judged, the newest version of each table, is still what the candidates name.
+
+    Raises:
+        Problem: somebody else has written meanwhile.
+    """
+    for t in candidates:
+        if (newest := delta.newest_version(t.table_name)) != t.version:
+            why = f"version {t.version} was built, version {newest} was judged"
+            raise Problem(f"somebody else wrote {t.table_name}", why, "nothing was published; the run is started again from the release")
 
 
 def _passed(ledger: Ledger, run: Run, verdicts: list) -> bool:
@@ -321,12 +389,17 @@ def gold_step(lake: Lake) -> int:
         anew = gold_code != code or silver_code != run.silver_build or any(table_name(c) not in parent for c in tables)
         stood = _set_back(spark, tables, parent, anew)
         whole = _compact(spark, tables, anew)
-        dbt_runs.build(lake.context, writer, run.number, anew)
+        at = {t.table_name: t for t in ledger.candidates(run.run_id)}
+        changed = {name for name, t in at.items() if parent.get(name) != t}
+        first, left = changed - parent.keys(), ledger.rows_left(run.run_id)
+        dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
+        analyses.build(writer, lake.contracts, run, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
         begin = time.monotonic()
         verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
+        _require_unmoved(candidates)
         if not _passed(ledger, run, verdicts):
             return REFUSED
         ledger.gated(run.run_id)
@@ -395,7 +468,7 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
     _project(lake, ledger, spark, anew)
     release = ledger.current_release()
     tables = ledger.release_tables(release)
-    publish.replay_views(lake.context, lake.contracts, release, tables)
+    publish.replay_views(lake.context, ledger, lake.contracts, release, tables)
     # Dashboards keep answers for a day; those of an older release must go.
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
 
@@ -403,7 +476,7 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
 def _project(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:
     for schema in publish.VIEW_SCHEMAS:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    publish.project_ledger(spark, ledger, lake.contracts, anew)
+    projections.project_ledger(spark, ledger, lake.contracts, anew)
 
 
 STEPS: dict[str, Callable[[Lake], int]] = {"ingest": ingest_step, "silver": silver_step, "gold": gold_step, "publish": publish_step}
@@ -412,9 +485,11 @@ STEPS: dict[str, Callable[[Lake], int]] = {"ingest": ingest_step, "silver": silv
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step", choices=STEPS)
+    parser.add_argument("feed", nargs="?", help="ingest: only this one")
     arguments = parser.parse_args()
     try:
-        return STEPS[arguments.step](Lake(session.context(), all_tables(load_contracts())))
+        lake = Lake(session.context(), all_tables(load_contracts()))
+        return ingest_step(lake, arguments.feed) if arguments.step == "ingest" else STEPS[arguments.step](lake)
     except Problem as problem:
         print(f"{problem.what}\n  why: {problem.why}\n  do:  {problem.do}", file=sys.stderr, flush=True)
     except PySparkException as error:

@@ -11,39 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from catalog.contract import Contract
-from catalog.derive import checksum_since, contents_sql, physical_columns, spark_schema, table_name, trino_type, view_columns, view_comments
+from catalog.derive import checksum_since, contents_sql, physical_columns, table_name, trino_type, view_columns, view_comments
 from catalog.properties import Kind
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.trino import as_publisher
-from spark_jobs import delta
 
 VIEW_SCHEMAS = ("silver", "gold", "ops")
-AT_ONCE = 4  # connections that make views follow: each statement mostly waits
-_CURRENT = "(SELECT max(release_id) FROM release)"
-PROJECTIONS = {
-    "ops.deliveries": f"""
-        SELECT d.delivery_id, d.feed, d.department, d.file_name, d.sha256, d.state, d.reason, d.business_date, d.source_revision, d.simulated,
-            coalesce(a.arrived, d.row_count), a.applied, a.superseded, a.duplicate, a.quarantined,
-            CASE WHEN a.delivery_id IS NOT NULL THEN {_CURRENT} END, d.arrived_at, d.loaded_at
-        FROM delivery d LEFT JOIN release_accounts({_CURRENT}) a USING (delivery_id)""",  # noqa: S608
-    "ops.delivery_findings": f"""
-        SELECT delivery_id, rule, severity, description, affected FROM release_findings({_CURRENT})""",  # noqa: S608
-    "ops.releases": """
-        SELECT r.release_id, t.table_name, t.version, t.row_count, t.checksum, r.kind, r.run_id, r.published_at
-        FROM release r JOIN release_table t USING (release_id)""",
-    "ops.quality_results": """
-        SELECT run_id, table_name, rule, version, description, dimension, passed, observed, judged_at FROM gate_result""",
-}
-
-# Projections whose rows never change, with the column that says when they came: a run appends to them what is new.
-GROWING = {"ops.releases": "published_at", "ops.quality_results": "judged_at"}
-
-PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in PROJECTIONS)
+AT_ONCE = 4  # connections: each statement mostly waits
 
 
 def compare(context: Context, contracts: Mapping[str, Contract], tables: Iterable[TableVersion]) -> None:
@@ -67,17 +44,19 @@ def contents(context: Context, contracts: Mapping[str, Contract], tables: Iterab
 
     A version that was written under another contract has no checksum (None): what was added up then is not known any more.
     """
-    cursor = as_publisher(context).cursor()
     by_table = {table_name(c): c for c in contracts.values()}
-    for t in tables:
-        if t.table_name in by_table:
-            contract, version = by_table[t.table_name], f"lake.{t.table_name} FOR VERSION AS OF {int(t.version)}"
-            ask(cursor, f"SELECT * FROM {version} LIMIT 0")  # noqa: S608 - names come from contracts
-            same = {(c[0], c[1]) for c in cursor.description} == {(c.name, trino_type(c)) for c in physical_columns(contract)}
-            # The ledger's checksum says how it was made.
-            query = contents_sql(contract, "trino", version, checksum_since(t.checksum)) if same else f"SELECT count(*), NULL FROM {version}"  # noqa: S608
-            rows, found = ask(cursor, query)[0]
-            yield t, int(rows), found
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(lambda t: _content(context, by_table[t.table_name], t), [t for t in tables if t.table_name in by_table])
+
+
+def _content(context: Context, contract: Contract, t: TableVersion) -> tuple[TableVersion, int, str | None]:
+    cursor, version = as_publisher(context).cursor(), f"lake.{t.table_name} FOR VERSION AS OF {int(t.version)}"
+    ask(cursor, f"SELECT * FROM {version} LIMIT 0")  # noqa: S608 - names come from contracts
+    same = {(c[0], c[1]) for c in cursor.description} == {(c.name, trino_type(c)) for c in physical_columns(contract)}
+    # The ledger's checksum says how it was made.
+    query = contents_sql(contract, "trino", version, checksum_since(t.checksum)) if same else f"SELECT count(*), NULL FROM {version}"  # noqa: S608
+    rows, found = ask(cursor, query)[0]
+    return t, int(rows), found
 
 
 def differs(t: TableVersion, rows: int, checksum: str | None) -> bool:
@@ -92,19 +71,20 @@ def _kind(checksum: str) -> str:
 
 def shown(context: Context) -> dict[str, tuple[str | None, int | None]]:
     """What each readers' view shows: ``{view: (release, version)}``; None for what a view does not name."""
-    cursor = as_publisher(context).cursor()
+    schemas = ", ".join(f"'{schema}'" for schema in VIEW_SCHEMAS)
+    sql = f"SELECT table_schema, table_name, view_definition FROM lake_publish.information_schema.views WHERE table_schema IN ({schemas})"  # noqa: S608
     found: dict[str, tuple[str | None, int | None]] = {}
-    for schema in VIEW_SCHEMAS:
-        for (name,) in ask(cursor, f"SELECT table_name FROM lake_publish.information_schema.views WHERE table_schema = '{schema}'"):  # noqa: S608
-            (text,) = ask(cursor, f"SHOW CREATE VIEW lake_publish.{schema}.{name}")[0]
-            version, release = re.search(r"FOR VERSION AS OF\s+(\d+)", text), re.search(r"'(R\d{8})'\s+(?:AS\s+)?release_id", text)
-            found[f"{schema}.{name}"] = (release[1] if release else None, int(version[1]) if version else None)
+    for schema, name, text in ask(as_publisher(context).cursor(), sql):
+        version, release = re.search(r"FOR VERSION AS OF\s+(\d+)", text), re.search(r"'(R\d{8})'\s+(?:AS\s+)?release_id", text)
+        found[f"{schema}.{name}"] = (release[1] if release else None, int(version[1]) if version else None)
     return found
 
 
-def replay_views(context: Context, contracts: Mapping[str, Contract], release_id: str | None, tables: Iterable[TableVersion]) -> int:
-    """Make every view show ``release_id``; return how many there are. Comments are set again: replacing a view drops them.
+def replay_views(context: Context, ledger: Ledger, contracts: Mapping[str, Contract], release_id: str | None, tables: Iterable[TableVersion]) -> int:
+    """Make every view show what ``release_id`` holds; return how many there are.
 
+    A view that shows its version already stays, and with it the id of the release that brought that version: what a publication costs
+    follows what it changes. Replacing a view drops its comments, so they are set again; only then is the view noted as made.
     A table that the release does not have, because its feed came later, has no view.
 
     Raises:
@@ -115,22 +95,31 @@ def replay_views(context: Context, contracts: Mapping[str, Contract], release_id
     stored: dict[str, set[str]] = {}
     for schema, table, column in ask(cursor, "SELECT table_schema, table_name, column_name FROM lake.information_schema.columns"):
         stored.setdefault(f"{schema}.{table}", set()).add(column)
-    shown: list[tuple[Contract, int | None]] = []
+    wanted: list[tuple[Contract, int | None]] = []
     for contract in contracts.values():
         table = table_name(contract)
         if contract.kind is not Kind.PROJECTION and table not in pinned:
             continue
         # After an upgrade a table may still lack a new column; the view stays as it is until a run has built the table anew.
         if {c.name for c in physical_columns(contract)} <= stored.get(table, set()):
-            shown.append((contract, pinned.get(table)))
+            wanted.append((contract, pinned.get(table)))
     gone = [c for c in contracts.values() if release_id and c.layer in ("silver", "gold") and c.id in stored and table_name(c) not in pinned]
     for contract in gone:
         ask(cursor, f"DROP VIEW IF EXISTS lake_publish.{contract.id}")
+    there, made = shown(context), ledger.views_made()
+    behind = [(c, v) for c, v in wanted if c.id not in there or there[c.id][1] != v or made.get(c.id) != definition(c, v)]
+    ledger.views_unmade([c.id for c, _ in behind])
     # All views first: who joins two of them shall not wait for a hundred comments until both show the same release.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for work in (_replace, _require_shown, _comment):
-            list(pool.map(lambda shows, work=work: work(context, *shows, release_id), shown))
-    return len(shown)
+            list(pool.map(lambda shows, work=work: work(context, *shows, release_id), behind))
+    ledger.note_views({c.id: definition(c, v) for c, v in behind})
+    return len(wanted)
+
+
+def definition(contract: Contract, version: int | None) -> str:
+    """A digest of all that a view is made of, but for the release that it names."""
+    return hashlib.sha256(f"{view_sql(contract, version, None)}{view_comments(contract)}".encode()).hexdigest()
 
 
 def _replace(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
@@ -140,7 +129,7 @@ def _replace(context: Context, contract: Contract, version: int | None, release_
 def _require_shown(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
     if version is None:
         return
-    seen = ask(as_publisher(context).cursor(), f"SELECT DISTINCT release_id FROM lake.{contract.id}")  # noqa: S608 - names come from contracts
+    seen = ask(as_publisher(context).cursor(), f"SELECT release_id FROM lake.{contract.id} LIMIT 1")  # noqa: S608 - names come from contracts
     if seen not in ([], [[release_id]]):
         raise Problem(f"the view {contract.id} does not show {release_id}", f"it shows {seen}", "see ./lake logs trino, then run ./lake up again")
 
@@ -168,48 +157,3 @@ def ask(cursor: Any, sql: str) -> list[Any]:
     """All rows of the answer to a statement."""
     cursor.execute(sql)
     return list(cursor.fetchall())
-
-
-def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contract], anew: bool = False) -> None:
-    """Bring ``ops_tables.*`` to what the ledger says, as far as it says something else than at the last time. Nothing reads them to decide.
-
-    Each commit notes what the table then holds; a table whose newest commit is somebody else's is written anew. ``anew``: all are.
-    """
-    for identity, sql in PROJECTIONS.items():
-        contract = contracts[identity]
-        table = delta.ensure_table(spark, contract)
-        if spark.table(table).columns != [c.name for c in physical_columns(contract)]:
-            delta.make_anew(spark, contract)
-        note = None if anew else delta.newest_note(table)
-        mode, rows, holds = _growth(ledger, sql, GROWING[identity], note, table) if identity in GROWING else _whole(ledger, sql)
-        if note != holds:
-            frame = spark.createDataFrame(rows, spark_schema(contract).replace(" NOT NULL", ""))
-            frame.write.format("delta").mode(mode).option("userMetadata", holds).saveAsTable(table)
-
-
-def _whole(ledger: Ledger, sql: str) -> tuple[str, list[tuple[Any, ...]], str]:
-    rows = ledger.rows(sql)
-    return "overwrite", rows, contents_digest(rows)
-
-
-def _growth(ledger: Ledger, sql: str, column: str, note: str | None, table: str) -> tuple[str, list[tuple[Any, ...]], str]:
-    """How to bring a projection up that only gains rows: mode, rows, and what it then holds.
-
-    What came after the moment that the table's note names is appended, if the ledger has as many rows before it as the note says.
-    """
-    ((count, last),) = ledger.rows(f"SELECT count(*), max({column})::text FROM ({sql}) AS p")  # noqa: S608 - our own statements
-    holds = f"rows:{count} until:{last}"
-    noted = re.fullmatch(r"rows:(\d+) until:([0-9 :.+-]+)", note or "")
-    if noted and note == holds:
-        return "append", [], holds
-    if noted and len(delta.files(table)) < delta.MOST_FILES:
-        until = f"timestamptz '{noted[2]}'"
-        ((known,),) = ledger.rows(f"SELECT count(*) FROM ({sql}) AS p WHERE {column} <= {until}")  # noqa: S608
-        if known == int(noted[1]):
-            return "append", ledger.rows(f"SELECT * FROM ({sql}) AS p WHERE {column} > {until}"), holds  # noqa: S608
-    return "overwrite", ledger.rows(sql), holds
-
-
-def contents_digest(rows: Iterable[tuple[Any, ...]]) -> str:
-    """The same for the same rows in any order."""
-    return "sha256:" + hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +14,7 @@ from infra.ledger import Account, Delivery, Finding, Run
 from spark_jobs.refine.batches import UNSPLITTABLE
 from spark_jobs.writing import Writer
 
+MOST_HELD = 100_000  # refined rows that are kept with the server; more of them are staged in a table
 # So few bad rows never hold a delivery back: of a handful of records one is a large share.
 FEW = 20
 
@@ -86,22 +88,49 @@ class Tallies:
         return self.of(delivery, what).get("", (0, 0))[0]
 
 
-def routed(
-    writer: Writer, feed: Contract, run: Run, refined: DataFrame, name: str, deliveries: list[Delivery], fresh: Collection[str]
-) -> tuple[DataFrame, list[Delivery], Tallies]:
-    """Work refined rows out once (staged under ``name``) and route them: (the rows that go on, the deliveries that do, what the rows say).
+class Routed(NamedTuple):
+    """``good``: the rows that go on; ``judged``: these and those set aside, of the ``deliveries`` that go on."""
 
-    Of the ``fresh`` deliveries those with too many bad rows are held back whole; of the others the bad rows are set aside.
-    """
-    rows = writer.stage(numbered(refined, run), name)
-    tallies = Tallies(rows)
+    good: DataFrame
+    judged: DataFrame
+    deliveries: list[Delivery]
+
+
+class Built(NamedTuple):
+    """What came of a feed: deliveries taken, accounts, findings, and the rows of those deliveries as they were judged."""
+
+    deliveries: list[Delivery]
+    accounts: list[Account]
+    findings: list[Finding]
+    judged: DataFrame
+
+
+def worked_out(writer: Writer, run: Run, refined: DataFrame, name: str, deliveries: list[Delivery]) -> DataFrame:
+    """The refined rows of deliveries, worked out once: few are kept with the server, many are staged."""
+    few = sum(d.row_count or 0 for d in deliveries) <= MOST_HELD
+    return (writer.hold if few else writer.stage)(numbered(refined, run), name)
+
+
+def settle(writer: Writer, feed: Contract, run: Run, rows: DataFrame, tallies: Tallies, deliveries: list[Delivery], fresh: Collection[str]) -> Routed:
+    """Say where refined rows go: of the ``fresh`` deliveries those with too many bad rows are held back whole; of the others the bad rows are set aside."""
+    routed = hold_back(writer, feed, rows, tallies, deliveries, fresh)
+    put_aside(writer, feed, run, routed, tallies)
+    return routed
+
+
+def hold_back(writer: Writer, feed: Contract, rows: DataFrame, tallies: Tallies, deliveries: list[Delivery], fresh: Collection[str]) -> Routed:
+    """What is left of refined rows without those of deliveries that are held back whole; the ledger is told why."""
     held = _hold_back(writer, feed, tallies, [d for d in deliveries if d.delivery_id in fresh and not d.budget_waived])
     if held:
         deliveries = [d for d in deliveries if d.delivery_id not in held]
         rows = rows.where(~F.col("delivery_id").isin(held))
-    if any(tallies.rows(d.delivery_id, "aside") for d in deliveries):
-        set_aside(writer, feed, rows, run)
-    return rows.where("size(reasons) = 0"), deliveries, tallies
+    return Routed(rows.where("size(reasons) = 0"), rows, deliveries)
+
+
+def put_aside(writer: Writer, feed: Contract, run: Run, routed: Routed, tallies: Tallies) -> None:
+    """Set the bad rows of deliveries that go on aside."""
+    if any(tallies.rows(d.delivery_id, "aside") for d in routed.deliveries):
+        set_aside(writer, feed, routed.judged, run)
 
 
 def take_out(writer: Writer, tables: Iterable[Contract], identities: Iterable[str], run: Run) -> None:
@@ -149,7 +178,18 @@ def accounts(writer: Writer, feed: Contract, kept: Contract, identities: Collect
     counts: dict[str, dict[str, int]] = {i: dict.fromkeys(("arrived", "applied", "superseded", "duplicate", "quarantined"), 0) for i in identities}
     for identity, what, number in rows.groupBy("delivery_id", "what").count().collect():
         counts[identity][what] = number
-    return [Account(identity, **c) for identity, c in sorted(counts.items())]
+    repeated = _repeated(facts, [i for i, c in counts.items() if c["duplicate"]])
+    return [Account(identity, **c, repeated=repeated.get(identity, 0)) for identity, c in sorted(counts.items())]
+
+
+def _repeated(facts: DataFrame, identities: list[str]) -> dict[str, int]:
+    """How many facts of each delivery repeat another one of the same delivery. Only where there are duplicates can there be any."""
+    if not identities:
+        return {}
+    mine = facts.where(F.col("delivery_id").isin(identities)).groupBy("delivery_id")
+    # Of a digest a shorter one will do to tell a few thousand contents apart.
+    counted = mine.agg(F.count("*") - F.count_distinct(F.xxhash64("content_hash", "effective_from"))).collect()
+    return {row[0]: row[1] for row in counted if row[1]}
 
 
 def findings(feed: Contract, deliveries: list[Delivery], tallies: Tallies) -> list[Finding]:

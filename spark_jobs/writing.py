@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from infra.ledger import Ledger
 from infra.services.base import Context
 from spark_jobs import delta, session
 
+MOST_BROADCAST = 200_000  # rows that are sent to every task, so that what they are looked for in is neither sorted nor moved
 _STATISTICS = "spark.databricks.delta.stats.collect"
 
 
@@ -61,6 +63,14 @@ class Writer:
         held = frame.localCheckpoint()
         held.createOrReplaceTempView(name)
         return held
+
+
+def sent_along(frame: DataFrame, rows: int) -> DataFrame:
+    """``frame``, of at most ``rows`` rows, as the small side of a join: where they are few, the large side stays where it is.
+
+    Spark doesn't know the size of what was worked out or staged, and would sort both sides.
+    """
+    return F.broadcast(frame) if rows <= MOST_BROADCAST else frame
 
 
 @contextmanager

@@ -285,8 +285,8 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def demonstrated(stack: Stack) -> Stack:
-    """The stack after ``./lake demo``: the sample register is loaded, published and on the dashboard."""
-    stack.lake("demo", timeout=900)
+    """The stack after ``./lake demo --small``: the sample register is loaded, published and on the dashboard."""
+    stack.lake("demo", "--small", timeout=900)
     return stack
 
 

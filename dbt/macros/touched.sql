@@ -10,19 +10,37 @@
 
 {# Months in which a changed subject is or was counted (staged by spark_jobs/dbt_runs.py). #}
 {% macro changed_months() -%}
-    (select registration_month from {{ source('work', 'changed_month') }})
+    (select registration_month from changed_month)
+{%- endmacro %}
+
+{# In a run that builds a part: that what is joined under this name is few rows, which Spark doesn't know and would sort everything for. #}
+{% macro few(name) -%}
+    {%- if is_incremental() -%} /*+ broadcast({{ name }}) */ {%- endif -%}
 {%- endmacro %}
 
 {# Take out the rows that the run builds anew. Few keys are named in a DELETE, which passes over the files that hold none of them; many are
    matched by a MERGE, because Delta's DELETE takes no subquery. #}
-{% macro take_out(relation, touched, key, kind, most=500) -%}
+{% macro take_out(relation, touched, key, kind, most=500, also='true') -%}
     {%- set keys = run_query('select distinct ' ~ key ~ ' from ' ~ touched ~ ' as touched limit ' ~ (most + 1)).columns[0].values() if execute else [] -%}
     {%- if keys | length > most -%}
         merge into {{ relation }} as stored using {{ touched }} as touched
-        on stored.{{ key }} = touched.{{ key }} when matched then delete
+        on stored.{{ key }} = touched.{{ key }} and {{ also }} when matched then delete
     {%- elif keys -%}
-        delete from {{ relation }} where {{ key }} in ({% for value in keys %}{{ kind }} '{{ value }}'{{ ', ' if not loop.last }}{% endfor %})
+        delete from {{ relation }} where {{ key }} in ({% for value in keys %}{{ kind }} '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}) and {{ also }}
     {%- else -%}
         select 1
     {%- endif -%}
+{%- endmacro %}
+
+{# Months in which a subject whose exit or register entry this run has changed is or was counted as having left. (Views: spark_jobs/dbt_runs.py.) #}
+{% macro changed_exit_months() -%}
+    (select exit_month from exit_month_before
+    union
+    select cast(trunc(day, 'MM') as date) as exit_month
+    from (
+        select explode(array(ended_on, revoked_on)) as day
+        from {{ ref('archive_exit') }}
+        left semi join concerned_subject using (subject_id)
+    )
+    where day is not null)
 {%- endmacro %}

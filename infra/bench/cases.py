@@ -1,11 +1,10 @@
-"""What is worked on: a sandbox city of some size, made once, and cut into a first load and days."""
+"""What is worked on: a sandbox city of some size, made once, and cut into a first load and days, of the register or of all feeds."""
 
 from __future__ import annotations
 
 import csv
 import functools
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.settings import REPO
+from spark_jobs.ingest.land import MANIFEST
 
 FEED = "registration_subjects"
 DAY_ROWS = 20_000
@@ -27,6 +27,8 @@ class Delivery:
     path: Path
     as_of: str
     revision: int
+    feed: str = FEED
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class Case:
                 raise IndexError(number)
             path.write_text(self._header + "".join(lines), encoding="utf-8")
             manifest = {"as_of": path.stem[-10:], "revision": 0, "simulated": True, "rows": len(lines)}
-            path.with_name(f"{path.name}.manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-            for made in (path, path.with_name(f"{path.name}.manifest.json")):
-                os.chmod(made, 0o644)
+            path.with_name(path.name + MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+            for made in (path, path.with_name(path.name + MANIFEST)):
+                made.chmod(0o644)
         return _delivery(path)
 
     @property
@@ -81,24 +83,69 @@ class Case:
                     lines += [line for line in file.readlines()[1:] if len(next(csv.reader([line]))) == width]
         return lines
 
+    # ---- all feeds ----
 
-def _delivery(path: Path) -> Delivery:
-    says = json.loads(path.with_name(f"{path.name}.manifest.json").read_text("utf-8"))
-    return Delivery(path, says["as_of"], says["revision"])
+    @property
+    def sent(self) -> list[Delivery]:
+        """What all departments had sent by the city's last day, late or twice, wrong and corrected, in that order: the first load of all feeds."""
+        return [delivery for day, delivery in self._schedule if day <= self._last_day]
+
+    def day_of_all(self, number: int) -> list[Delivery]:
+        """What all departments send for the period that ends on the last day, as though nobody were late: DAY_ROWS records of it in all.
+
+        A file has the form in which it comes, and of its records the next share for each ``number`` from 0; all of them where the city has no
+        more than DAY_ROWS (samples/city/day.py).
+
+        Raises:
+            IndexError: the city has no such day.
+        """
+        out = self.folder / "days" / f"{number:02}"
+        if not out.exists():
+            made = out.with_name(f".{out.name}")
+            _make("samples.city.day", self.city, made, "--rows", str(DAY_ROWS), "--number", str(number))
+            made.mkdir(parents=True, exist_ok=True)  # there was nothing left to make
+            made.rename(out)
+            _open(out.parent)
+        if not (found := [_delivery(p, p.parent.name) for p in sorted(out.glob("*/*")) if not p.name.endswith(MANIFEST)]):
+            raise IndexError(number)
+        return found
+
+    @functools.cached_property
+    def _schedule(self) -> list[tuple[str, Delivery]]:
+        with (self.city / "schedule.csv").open(encoding="utf-8", newline="") as file:
+            plan = [(day, self.city / name) for day, name in list(csv.reader(file))[1:]]
+        return [(day, _delivery(path, path.parent.name)) for day, path in plan]
+
+    @property
+    def _last_day(self) -> str:
+        return max(delivery.as_of for _, delivery in self._schedule)
 
 
-def case(subjects: int, root: Path, out: Console) -> Case:
-    """The city of that size, made where it isn't there yet."""
-    city = root / "cities" / f"{subjects}-{SEED}"
+def _delivery(path: Path, feed: str = FEED) -> Delivery:
+    says = json.loads(path.with_name(path.name + MANIFEST).read_text("utf-8"))
+    return Delivery(path, says["as_of"], says["revision"], feed, says.get("rows", 0))
+
+
+def case(subjects: int, root: Path, out: Console, cadence: str = "real") -> Case:
+    """The city of that size, made where it isn't there yet. ``cadence``: `monthly` puts the days of a month into one file."""
+    kind = "" if cadence == "real" else f"-{cadence}"
+    city = root / "cities" / f"{subjects}-{SEED}{kind}"
     if not (city / "city.json").exists():
         out.print(f"• making a city of {subjects:,} live subjects")
-        subprocess.run(
-            [sys.executable, "-P", "-m", "samples.city", str(city), "--subjects", str(subjects), "--seed", str(SEED)], check=True, cwd=REPO
-        )
-    folder = root / f"work-{subjects}"
+        _make("samples.city", city, "--subjects", str(subjects), "--seed", str(SEED), "--cadence", cadence)
+    folder = root / f"work-{subjects}{kind}"
     folder.mkdir(parents=True, exist_ok=True)
-    for at in (root.parent, root, root / "cities", city, city / "deliveries", city / "deliveries" / FEED, folder):
+    for at in (root.parent, root, root / "cities", city, folder):
         at.chmod(0o755)
-    for path in (city / "deliveries" / FEED).iterdir():
-        path.chmod(0o644)
+    _open(city / "deliveries")
     return Case(subjects, city, folder)
+
+
+def _make(module: str, *arguments: str | Path) -> None:
+    subprocess.run([sys.executable, "-P", "-m", module, *map(str, arguments)], check=True, cwd=REPO)
+
+
+def _open(folder: Path) -> None:
+    """Let others read what lies in a folder."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

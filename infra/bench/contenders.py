@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -12,29 +13,33 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psycopg
 
 from infra import credentials, settings
 from infra.bench.cases import FEED, Case, Delivery
 from infra.bench.measure import Measured, measuring, named, tree
-from infra.bench.peers.common import COLUMNS
+from infra.bench.peers.common import COLUMNS, applied
+from infra.deliveries import feed as contract_of
+from infra.deliveries import hand_over
 from infra.services.base import Context
 from infra.services.postgres import connect
 from infra.services.trino import as_publisher
 from infra.settings import REPO
 
 INSTANCE, PORT_OFFSET = "bench", 6000
-REBUILD = ("land", "refine", "archive", "marts")  # the stages of a peer that builds everything
+REBUILD = ("land", "refine", "archive", "marts")  # the stages of a peer that builds everything that comes of the register
+REBUILD_ALL = ("land", "records", "refine", "archive", "marts")  # of all feeds: changes of codes are known before the register is told apart
 DRIVER_MEMORY = "3g"  # of the scripts, as large as the lake's Spark
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contender came to: rows of the archive, and a digest over them in the order of their ids."""
+    """What a contender came to: rows of the archive (and records of the feeds), and a digest over them in the order of their ids."""
 
     rows: int
     digest: str
@@ -94,14 +99,41 @@ class Lake:
         self.lake("up")
 
     def loaded(self, case: Case) -> None:
-        """A fresh instance with the register in it, unless one is there."""
+        """The instance with the register in it, whatever came after it."""
         if not (self.state / "warehouse" / "gold_tables.db").exists():
             self.load(case)
 
     def load(self, case: Case) -> None:
-        """A fresh instance with the register in it."""
-        self.fresh()
-        self.ingest(case.register)
+        """The instance with the register in it and nothing else: as a first load has just left it, or made anew."""
+        if self._held() != str(case.city):
+            self.fresh()
+            self.first_load(case)
+
+    def first_load(self, case: Case) -> Measured:
+        """Take the register into a fresh instance."""
+        measured = self.ingest(case.register)
+        self._holds.write_text(str(case.city))
+        return measured
+
+    def load_all(self, case: Case) -> None:
+        """As `load`, with all feeds."""
+        if self._held() != _all_of(case):
+            self.fresh()
+            self.first_load_of_all(case)
+
+    def first_load_of_all(self, case: Case) -> Measured:
+        """Take all feeds into a fresh instance."""
+        measured = self.ingest_all(case.sent)
+        self._holds.write_text(_all_of(case))
+        return measured
+
+    @property
+    def _holds(self) -> Path:
+        """Names the city whose register, or whose feeds, and no more, the instance holds."""
+        return self.state / "holds-register-of"
+
+    def _held(self) -> str:
+        return self._holds.read_text() if self._holds.exists() else ""
 
     def measuring(self) -> AbstractContextManager[Measured]:
         """Measure all processes of the instance."""
@@ -114,8 +146,23 @@ class Lake:
 
     def ingest(self, deliveries: Iterable[Delivery]) -> Measured:
         """Hand files over and follow them to the publication; stages as Airflow timed its tasks, ``between`` is all that is none of them."""
+        self._holds.unlink(missing_ok=True)
         files = [str(d.path) for d in deliveries]
         return self._timed(lambda: self.lake("ingest", FEED, *files))
+
+    def ingest_all(self, deliveries: Iterable[Delivery]) -> Measured:
+        """Hand files of any feeds over, as `./lake ingest` does for one, and follow one run to the publication; stages as in `ingest`."""
+        self._holds.unlink(missing_ok=True)
+        files: dict[str, list[Path]] = {}
+        for delivery in deliveries:
+            files.setdefault(delivery.feed, []).append(delivery.path)
+
+        def work() -> None:
+            for feed, paths in files.items():
+                hand_over(self.context, contract_of(feed), paths, {})
+            self.lake("run")
+
+        return self._timed(work)
 
     def run(self) -> Measured:
         return self._timed(lambda: self.lake("run"))
@@ -139,21 +186,33 @@ class Lake:
             return str(airflow.execute("SELECT coalesce(max(start_date)::text, '') FROM task_instance").fetchone()[0])  # type: ignore[index]
 
     def _tasks(self, since: str) -> dict[str, float]:
+        """Seconds from the first task of each DAG to its last: of ingest, there is one for each feed, two at once."""
         with self._airflow() as airflow:
             rows = airflow.execute(
-                "SELECT task_id, extract(epoch FROM end_date - start_date) FROM task_instance WHERE start_date IS NOT NULL AND end_date IS NOT NULL"
-                " AND start_date::text > %s ORDER BY start_date",
+                "SELECT dag_id, extract(epoch FROM max(end_date) - min(start_date)) FROM task_instance WHERE start_date IS NOT NULL AND end_date IS NOT NULL"
+                " AND start_date::text > %s GROUP BY dag_id ORDER BY min(start_date)",
                 (since,),
             ).fetchall()
-        return {task: float(seconds) for task, seconds in rows}
+        return {dag: float(seconds) for dag, seconds in rows}
 
     def _airflow(self) -> psycopg.Connection:
         return connect(self.context, "airflow")
 
     def outcome(self) -> Outcome:
+        return digest(self._archive())
+
+    def outcome_of_all(self, feeds: Iterable[str]) -> Outcome:
+        """Of the archive and of what stands in the records of the feeds; the register has none."""
+        records = ((feed, *row) for feed in sorted(set(feeds) - {FEED}) for row in self._asked(applied(f"lake.silver.{feed}")))
+        return digest(itertools.chain(self._archive(), records))
+
+    def _archive(self) -> Iterator[tuple[object, ...]]:
+        return self._asked(f"SELECT {', '.join(COLUMNS)} FROM lake.gold.archive_subject ORDER BY subject_id")  # noqa: S608 - our own columns
+
+    def _asked(self, query: str) -> Iterator[tuple[object, ...]]:
         cursor = as_publisher(self.context).cursor()
-        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM lake.gold.archive_subject ORDER BY subject_id")  # noqa: S608 - our own columns
-        return digest(tuple(row) for row in iter(cursor.fetchone, None))
+        cursor.execute(query)
+        return (tuple(row) for row in iter(cursor.fetchone, None))
 
     def added(self, before: dict[str, int]) -> int:
         """How many bytes the tables have got since they were as `stored` said."""
@@ -164,13 +223,18 @@ class Lake:
         return {str(p): p.stat().st_size for p in (self.state / "warehouse").rglob("*") if p.is_file()}
 
 
+def _all_of(case: Case) -> str:
+    return f"all feeds of {case.city}"
+
+
 # ---- others ----
 
 
 def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[int], list[Delivery]], compared: bool = True) -> Contender:
     """A peer in ``infra/bench/peers``: one process for each stage, ``python NAME.py STAGE FOLDER DELIVERIES``.
 
-    ``compared``: its stage ``export``, which is not timed, leaves archive.csv, whose rows are what came out.
+    ``compared``: its stage ``export``, which is not timed, leaves archive.csv and, where there are other feeds than the register, records.csv,
+    whose rows are what came out.
     """
     folder = case.folder / name
     listed = folder / "deliveries.json"
@@ -182,7 +246,7 @@ def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[
     def prepare(number: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        listed.write_text(json.dumps([[str(d.path), d.as_of, d.revision] for d in deliveries(number)]))
+        listed.write_text(json.dumps([asdict(d) for d in deliveries(number)], default=str))
 
     def work(number: int) -> Measured:
         whole = Measured()
@@ -209,7 +273,13 @@ def program(case: Case, name: str, stages: Iterable[str], deliveries: Callable[[
             return None
         with (folder / "export.log").open("w") as log:
             subprocess.run(command("export"), check=True, stdout=log, stderr=subprocess.STDOUT, cwd=REPO, env=environment)
-        with (folder / "archive.csv").open(encoding="utf-8", newline="") as file:
-            return digest(tuple(row) for row in csv.reader(file))
+        return digest(itertools.chain(*(_rows(folder / name) for name in ("archive.csv", "records.csv"))))
 
     return Contender(name, prepare, work, outcome)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, ...]]:
+    """The rows of a CSV; none where it isn't there."""
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            yield from map(tuple, csv.reader(file))

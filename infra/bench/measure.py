@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EVERY = 0.5  # seconds between two looks
+MEMORY_EVERY = 10  # looks, and sooner at the beginning: adding up a process's memory walks through all its pages and would itself be a load
 
 
 @dataclass
@@ -36,23 +37,25 @@ def measuring(processes: Callable[[], set[int]]) -> Iterator[Measured]:
     last: dict[int, tuple[int, int, float]] = {}
     stop = threading.Event()
 
-    def look() -> None:
-        total = 0
+    def look(memory: bool) -> None:
+        total, first = 0, not last
         for pid in processes():
             with suppress(OSError, ValueError, KeyError):
-                total += _pss(pid)
+                total += _pss(pid) if memory else 0
                 numbers = _counters(pid)
                 # What had run before counts from now; what comes later counts from its start.
-                begins.setdefault(pid, numbers if not last and not stop.is_set() and time.monotonic() - begin < EVERY else (0, 0, 0.0))
+                begins.setdefault(pid, numbers if first else (0, 0, 0.0))
                 last[pid] = numbers
         found.peak = max(found.peak, total)
 
     begin = time.monotonic()
-    look()
+    look(memory=True)
 
     def watch() -> None:
+        looks = 0
         while not stop.wait(EVERY):
-            look()
+            looks += 1
+            look(memory=looks in (1, 2, 4) or looks % MEMORY_EVERY == 0)
 
     busy = _busy()
     watcher = threading.Thread(target=watch, daemon=True)
@@ -64,7 +67,7 @@ def measuring(processes: Callable[[], set[int]]) -> Iterator[Measured]:
         found.load = (_busy() - busy) / found.seconds
         stop.set()
         watcher.join()
-        look()
+        look(memory=True)
         found.read = sum(last[p][0] - begins[p][0] for p in last)
         found.written = sum(last[p][1] - begins[p][1] for p in last)
         found.processor = sum(last[p][2] - begins[p][2] for p in last)

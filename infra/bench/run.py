@@ -38,9 +38,9 @@ def run(chosen: list[str], scales: list[int], rounds: int | None, only: list[str
         raise Problem(f"there is no workload {', '.join(sorted(unknown))}", f"there are {', '.join(names())}", "choose some of them, or none for all")
     rows: list[Row] = []
     for subjects in scales:
-        case = cases.case(subjects, ROOT, out)
         for name in chosen or names():
             module = importlib.import_module(f"infra.bench.workloads.{name}")
+            case = cases.case(subjects, ROOT, out, getattr(module, "CADENCE", "real"))
             contenders = [c for c in module.contenders(case) if not only or c.name in only]
             out.print(f"• {module.SAYS}, {subjects:,} live subjects: {', '.join(c.name for c in contenders)}")
             rows += _turns(name, subjects, contenders, rounds or module.ROUNDS, out)

@@ -65,8 +65,27 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Pull:
+    """A reading of the exchange database, or of a platform's pages. ``kind``: changes, comparison or pages. ``upper_bound``: changes up to this time, as the source writes it, are in it.
+
+    ``sha256``: of the file that it became; None where there was nothing. ``problem``: why it could not be made.
+    """
+
+    pull_id: int
+    feed: str
+    kind: str
+    upper_bound: str | None
+    row_count: int
+    withdrawn: int
+    file_name: str | None
+    sha256: str | None
+    problem: str | None
+    pulled_at: dt.datetime
+
+
+@dataclass(frozen=True)
 class Account:
-    """What became of a delivery's rows; ``arrived`` is the sum of the four others."""
+    """What became of a delivery's rows; ``arrived`` is the sum of the next four. ``repeated``: rows that repeat another one of the same delivery."""
 
     delivery_id: str
     arrived: int
@@ -74,6 +93,7 @@ class Account:
     superseded: int
     duplicate: int
     quarantined: int
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +214,19 @@ class Ledger:
         )
         return [Delivery(*row) for row in rows]
 
+    def revised(self) -> list[tuple[str, dt.datetime, str]]:
+        """Loaded deliveries that a later one replaces (of the same feed, department and business date, with a higher revision), when the first
+        of these arrived, and its id."""
+        return [
+            (str(row[0]), row[1], str(row[2]))
+            for row in self._connection.execute(
+                """SELECT DISTINCT ON (o.delivery_id) o.delivery_id, n.arrived_at, n.delivery_id
+                FROM delivery n JOIN delivery o USING (feed, department, business_date)
+                WHERE n.state = 'loaded' AND o.state = 'loaded' AND n.source_revision > o.source_revision AND n.arrived_at > o.arrived_at
+                ORDER BY o.delivery_id, n.arrived_at, n.delivery_id"""
+            )
+        ]
+
     def sha256(self, identity: str) -> str:
         row = self._connection.execute("SELECT sha256 FROM delivery WHERE delivery_id = %s", (identity,)).fetchone()
         if row is None:
@@ -212,6 +245,50 @@ class Ledger:
         self._connection.execute(
             "UPDATE delivery SET state = 'loaded', loaded_at = clock_timestamp() WHERE delivery_id = ANY(%s) AND state = 'landed'", (identities,)
         )
+
+    # ---- readings of sources ----
+
+    def pulls(self, feed: str | None = None) -> list[Pull]:
+        """Readings in the order in which they were made."""
+        rows = self._connection.execute(
+            "SELECT pull_id, feed, kind, upper_bound, row_count, withdrawn, file_name, sha256, problem, pulled_at FROM pull"
+            " WHERE (%s::text IS NULL OR feed = %s) ORDER BY pull_id",
+            (feed, feed),
+        )
+        return [Pull(*row) for row in rows]
+
+    def next_pull(self) -> int:
+        """A number that no reading has."""
+        return int(self._one("SELECT nextval('pull_number')"))
+
+    def note_pull(
+        self,
+        feed: str,
+        kind: str,
+        upper_bound: str | None = None,
+        row_count: int = 0,
+        withdrawn: int = 0,
+        file_name: str | None = None,
+        sha256: str | None = None,
+        problem: str | None = None,
+        number: int | None = None,
+    ) -> None:
+        """Note what a reading has found, or why it could not be made. A comparison that was asked for is no longer due."""
+        with self._connection.transaction():
+            self._connection.execute(
+                "INSERT INTO pull (pull_id, feed, kind, upper_bound, row_count, withdrawn, file_name, sha256, problem)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (number or self.next_pull(), feed, kind, upper_bound, row_count, withdrawn, file_name, sha256, problem),
+            )
+            if kind == "comparison":
+                self._connection.execute("DELETE FROM comparison_asked WHERE feed = %s", (feed,))
+
+    def ask_comparison(self, feed: str, who: str) -> None:
+        """Let the next run compare the whole table of a feed."""
+        self._connection.execute("INSERT INTO comparison_asked (feed, asked_by) VALUES (%s, %s) ON CONFLICT DO NOTHING", (feed, who))
+
+    def comparison_asked(self, feed: str) -> bool:
+        return bool(self._one("SELECT EXISTS (SELECT FROM comparison_asked WHERE feed = %s)", feed))
 
     # ---- what people decide about deliveries (docs/decisions/0018) ----
 
@@ -377,7 +454,7 @@ class Ledger:
     def accounts(self, release_id: str | None) -> dict[str, Account]:
         """The accounts of the deliveries that a release contains, by delivery."""
         rows = self._connection.execute(
-            "SELECT delivery_id, arrived, applied, superseded, duplicate, quarantined FROM release_accounts(%s)", (release_id,)
+            "SELECT delivery_id, arrived, applied, superseded, duplicate, quarantined, repeated FROM release_accounts(%s)", (release_id,)
         )
         return {row[0]: Account(*row) for row in rows}
 
@@ -400,10 +477,10 @@ class Ledger:
             self._note_candidates(run_id, tables)
             for a in accounts:
                 self._connection.execute(
-                    "INSERT INTO run_delivery (run_id, delivery_id, arrived, applied, superseded, duplicate, quarantined, reading, refined)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    "INSERT INTO run_delivery (run_id, delivery_id, arrived, applied, superseded, duplicate, quarantined, repeated, reading, refined)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     (
-                        run_id, a.delivery_id, a.arrived, a.applied, a.superseded, a.duplicate, a.quarantined,
+                        run_id, a.delivery_id, a.arrived, a.applied, a.superseded, a.duplicate, a.quarantined, a.repeated,
                         reading.get(a.delivery_id) or contained[a.delivery_id], a.delivery_id in reading,
                     ),
                 )  # fmt: skip
@@ -423,6 +500,15 @@ class Ledger:
     def taken_out(self, run_id: str) -> list[str]:
         """The withdrawn deliveries whose rows a run has taken out."""
         return [str(row[0]) for row in self._connection.execute("SELECT delivery_id FROM run_delivery WHERE run_id = %s AND withdrawn", (run_id,))]
+
+    def rows_left(self, run_id: str) -> list[str]:
+        """The deliveries whose rows of before are gone: withdrawn, or read anew by a run that came after another one."""
+        rows = self._connection.execute(
+            """SELECT delivery_id FROM run_delivery AS mine WHERE run_id = %s AND (withdrawn OR refined AND EXISTS
+            (SELECT 1 FROM run_delivery AS other WHERE other.delivery_id = mine.delivery_id AND other.run_id <> mine.run_id))""",
+            (run_id,),
+        )
+        return [str(row[0]) for row in rows]
 
     def take_epoch(self, run_id: str | None, table_name: str, step: str) -> int:
         """A rising number for one write statement: its ``txnVersion``."""
@@ -584,6 +670,37 @@ class Ledger:
             "SELECT table_name, version, row_count, checksum FROM release_table WHERE release_id = %s ORDER BY 1", (release_id,)
         )
         return [TableVersion(*row) for row in rows]
+
+    # ---- projections kept by day ----
+
+    def projected_days(self, table_name: str) -> dict[dt.date, str]:
+        """A digest of what a projection that is kept by day holds of each day."""
+        return dict(self._connection.execute("SELECT day, digest FROM projected_day WHERE table_name = %s", (table_name,)).fetchall())
+
+    def note_projected_days(self, table_name: str, digests: dict[dt.date, str]) -> None:
+        """Note what a projection holds of each day, and that it holds nothing else."""
+        with self._connection.transaction():
+            self._connection.execute("DELETE FROM projected_day WHERE table_name = %s", (table_name,))
+            with self._connection.cursor().copy("COPY projected_day FROM STDIN") as copy:
+                for day, digest in digests.items():
+                    copy.write_row((table_name, day, digest))
+
+    # ---- readers' views ----
+
+    def views_made(self) -> dict[str, str]:
+        """Views that were made, with all their comments, and the digest of what each was made of."""
+        return dict(self._connection.execute("SELECT view_name, definition FROM view_made").fetchall())
+
+    def views_unmade(self, names: list[str]) -> None:
+        """Note that views are about to be replaced."""
+        self._connection.execute("DELETE FROM view_made WHERE view_name = ANY(%s)", (names,))
+
+    def note_views(self, definitions: dict[str, str]) -> None:
+        """Note that views were made."""
+        for name, definition in definitions.items():
+            self._connection.execute(
+                "INSERT INTO view_made VALUES (%s, %s) ON CONFLICT (view_name) DO UPDATE SET definition = excluded.definition", (name, definition)
+            )
 
     def _one(self, sql: LiteralString, *values: object) -> Any:
         """The single value that a statement answers with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -32,19 +33,21 @@ class LakeOperator(BaseOperator):
     Args:
         module: name of a Python module of this project.
         arguments: its arguments; templates are rendered element by element.
+        answers: the last line that it prints is JSON, and what the task returns.
     """
 
     template_fields = ("arguments",)
     ui_color = "#e8f1fa"
 
-    def __init__(self, *, module: str, arguments: Sequence[str] = (), **more: Any) -> None:
+    def __init__(self, *, module: str, arguments: Sequence[str] = (), answers: bool = False, **more: Any) -> None:
         super().__init__(**more)
         self.module = module
         self.arguments = list(arguments)
+        self.answers = answers
         self._process: subprocess.Popen[str] | None = None
         self._session = ""
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Any) -> Any:
         task = context["ti"]
         key = (task.dag_id, task.run_id, task.task_id, task.map_index)
         for earlier in range(1, task.try_number):
@@ -69,6 +72,7 @@ class LakeOperator(BaseOperator):
             raise AirflowSkipException(last)
         if code != 0:
             raise AirflowException(f"{self.module} ended with {code}: {last}")
+        return json.loads(last) if self.answers else None
 
     def on_kill(self) -> None:
         """End the program and what it left running in Spark."""

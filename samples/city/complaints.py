@@ -247,7 +247,7 @@ def _steps(
     ):
         chosen = np.flatnonzero(mine & (when < p.end))
         taken = pa.array(chosen)
-        yield Rows("complaint_steps", when[chosen], {"登记编号": number.take(taken), "环节": repeat(name, len(chosen)), "环节时间": dates(when[chosen]), "办理单位": office.take(taken), "结果": result.take(taken), "挽回损失": given.take(taken) if given is not None else repeat("", len(chosen))}, who[chosen])  # fmt: skip
+        yield Rows("complaint_steps", when[chosen], {"登记编号": number.take(taken), "环节": repeat(name, len(chosen)), "环节时间": dates(when[chosen]), "办理单位": office.take(taken), "结果": result.take(taken), "挽回损失": given.take(taken) if given is not None else repeat("", len(chosen))}, np.where(asked, -1, who)[chosen])  # fmt: skip
 
 
 def public_opinion(population: Population, market: Market) -> Rows:

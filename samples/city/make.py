@@ -45,6 +45,7 @@ class Made:
     """What a unit of work has made: lines and their number, damage and unsent records, records of the source by day, truth."""
 
     lines: dict[Key, tuple[bytes, int]] = field(default_factory=dict)
+    whose: dict[Key, list[np.ndarray]] = field(default_factory=dict)  # the subject of each line
     damage: list[Damage] = field(default_factory=list)
     unsent: list[tuple[str, int, int]] = field(default_factory=list)
     totals: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -141,6 +142,7 @@ def _deliver(p: Parameters, rows: Rows, part: int, g: np.random.Generator, made:
         revision = 1 if delivery(p, feed, int(w)).corrected else 0
         mine = [damage[i] for i in np.flatnonzero(by_period == number_)] if damage else []
         _add(made, key, bytes(text[offsets[b] : offsets[e]]), int(e - b), revision, [(row - int(b), *what) for row, *what in mine])  # type: ignore[misc]
+        made.whose.setdefault(key, []).append(rows.subject[order[b:e]])
         if revision:
             draft, wrong = wrong_first(feed, {h: c.slice(b, e - b) for h, c in columns.items()}, g)
             first, _ = forms.lines(feed, draft)
@@ -203,6 +205,7 @@ class _Book:
         for folder in (self._scratch, target / "truth"):
             folder.mkdir(parents=True)
         self._waiting: dict[Key, list[bytes]] = {}
+        self._whose: dict[Key, list[np.ndarray]] = {}
         self._held = 0
         self._rows: Counter[Key] = Counter()
         self._totals: Counter[tuple[str, int]] = Counter()
@@ -216,6 +219,8 @@ class _Book:
             self._waiting.setdefault(key, []).append(text)
             self._held += len(text)
             self._rows[key] += rows
+        for key, subjects in made.whose.items():
+            self._whose.setdefault(key, []).extend(subjects)
         if self._held > HELD:
             self._flush()
         self._totals.update(made.totals)
@@ -242,7 +247,11 @@ class _Book:
         for key, texts in self._waiting.items():
             with self._made(key).open("ab") as file:
                 file.writelines(texts)
+        for key, subjects in self._whose.items():
+            with self._made(key).with_suffix(".whose").open("ab") as file:
+                np.concatenate(subjects).astype(np.int32).tofile(file)
         self._waiting.clear()
+        self._whose.clear()
         self._held = 0
 
     def close(self, progress: Callable[[str, float], None]) -> dict[str, Any]:
@@ -314,11 +323,23 @@ class _Book:
         text = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([text[i] for i in self._order(key)]))
 
+    def _records(self, key: Key, missing: bool) -> None:
+        """Whose each record of a delivery is, by its number in the delivered file, from 1."""
+        path = self._made(key).with_suffix(".whose")
+        subjects = np.fromfile(path, np.int32)[self._order(key)]
+        path.unlink()
+        if not missing:
+            name, part, period, _ = key
+            number = np.arange(1, len(subjects) + 1)
+            of = {"feed": pa.repeat(name, len(subjects)), "part": np.full(len(subjects), part), "period": np.full(len(subjects), period)}
+            self._truth("records", pa.table(of | {"record": number, "subject": subjects}))
+
     def _send(self, key: Key) -> None:
         """Finish the files of one delivery and note when they are sent."""
         name, part, period, _ = key
         feed, d, drafted = FEEDS[name], delivery(self._p, FEEDS[name], period), (name, part, period, True)
         rows = self._rows[key]
+        self._records(key, bool(d.missing))
         stem = f"{feed.chinese}_{d.as_of.isoformat()}" + (f"_全量{part + 1:02}" if period == BASELINE else "")
         if d.missing:
             for k in (key, drafted):

@@ -81,12 +81,13 @@ def inbox(settings: Settings, feed: str) -> Path:
 
 
 def land_waiting(settings: Settings, ledger: Ledger, contract: Contract) -> list[Landing]:
-    """Land every file in the feed's inbox, in the order of their names, and move it to the archive of bytes.
+    """Land every file in the feed's inbox, in the order in which they were put there, and move it to the archive of bytes.
 
     What is no file of its own (a link, a folder) stays where it is, and so does a file that somebody is still writing, for the next run.
     """
     results = []
-    for path in sorted(inbox(settings, contract.name).iterdir()):
+    # Of two that say the same the one that came first counts.
+    for path in sorted(inbox(settings, contract.name).iterdir(), key=_put_there):
         if path.name.startswith(".") or path.name.endswith(MANIFEST):
             continue
         if path.is_symlink() or not path.is_file():
@@ -151,6 +152,14 @@ def still_written(path: Path) -> bool:
             time.sleep(SETTLE_SECONDS if time.time() - path.stat().st_mtime < FRESH_SECONDS else 0)
             return _state(path) != before
     return False
+
+
+def _put_there(path: Path) -> tuple[int, str]:
+    """Since when a file is where it is (the change of its entry, not of its content, which may be older), and its name."""
+    try:
+        return path.lstat().st_ctime_ns, path.name
+    except FileNotFoundError:  # taken back
+        return 0, path.name
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -323,7 +332,7 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
                     group.clear()
             writer.write_table(pa.Table.from_batches(group, schema))
         if count == 0:
-            raise Refused("文件只有表头，没有记录。如果当期确实没有数据，请在交换平台登记“零报送”。")
+            raise Refused("文件只有表头，没有记录。如果当期确实没有数据，不必送文件：报送日历会提示缺报，请向数据管理员说明。")
     except Refused:
         temporary.unlink(missing_ok=True)
         raise

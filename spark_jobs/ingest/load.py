@@ -27,7 +27,8 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
         return {}
     spark, table = writer.spark, delta.ensure_table(writer.spark, contract)
     mine = F.col("delivery_id").isin(list(waiting))
-    present = {row[0] for row in spark.table(table).where(mine).select("delivery_id").distinct().collect()}
+    stored = spark.table(table).where(mine).select("delivery_id").distinct()
+    present = {row[0] for row in stored.collect()} if delta.files(table) else set()
     new = [d for d in waiting.values() if d.delivery_id not in present]
     read_again = [d for d in waiting.values() if d.delivery_id in present and d.reading > 1]
     if new:
@@ -54,7 +55,8 @@ def _rows(writer: Writer, contract: Contract, deliveries: list[Delivery]) -> Dat
     """The landed records of deliveries, as rows of bronze."""
     spark, landing = writer.spark, writer.context.settings.landing
     arrivals = spark.createDataFrame([(d.delivery_id, d.arrived_at) for d in deliveries], "delivery_id string, arrived string")
-    landed = spark.read.option("mergeSchema", True).parquet(*[str(landing / str(d.landed_path)) for d in deliveries])
+    # What landed before the feed gained a column has no such column: named here, it is empty.
+    columns = [c for c in bronze_columns(contract) if c.name != "arrived_at"]
+    landed = spark.read.schema(", ".join(f"{c.name} {c.type}" for c in columns)).parquet(*[str(landing / str(d.landed_path)) for d in deliveries])
     frame = landed.join(F.broadcast(arrivals), "delivery_id").withColumn("arrived_at", F.to_timestamp("arrived"))
-    # What landed before the feed gained a column has no such column.
-    return frame.select(*[F.col(c.name) if c.name in frame.columns else F.lit(None).cast(c.type).alias(c.name) for c in bronze_columns(contract)])
+    return frame.select(*[c.name for c in bronze_columns(contract)])

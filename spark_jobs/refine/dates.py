@@ -11,7 +11,7 @@ EARLIEST = dt.date(1900, 1, 1)  # nothing registered before it still exists; suc
 _CHINA = dt.timezone(dt.timedelta(hours=8))
 _DATE = re.compile(
     r"(?P<y>[0-9]{4})(?:(?P<s>[-/.])(?P<m>[0-9]{1,2})(?P=s)(?P<d>[0-9]{1,2})|年(?P<m2>[0-9]{1,2})月(?P<d2>[0-9]{1,2})日?|(?P<m3>[0-9]{2})(?P<d3>[0-9]{2}))"
-    r"(?:[T ]*(?P<H>[0-9]{1,2})[:时](?P<M>[0-9]{2})(?:[:分](?P<S>[0-9]{2})(?:\.[0-9]+)?秒?|分)? *(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?:[T ]*(?P<H>[0-9]{1,2})[:时](?P<M>[0-9]{2})(?:[:分](?P<S>[0-9]{2})(?:\.(?P<f>[0-9]+))?秒?|分)? *(?P<z>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 
 
@@ -27,7 +27,7 @@ def parse_date(text: str | None) -> dt.date | None:
 
 
 def parse_moment(text: str | None) -> dt.datetime | None:
-    """The moment that a text states, with China's offset; None as for `parse_date`, in whose forms it is. A day alone is its midnight."""
+    """The moment that a text states, to the millisecond, with China's offset; None as for `parse_date`, in whose forms it is. A day alone is its midnight."""
     return None if text is None or len(text) > 64 else _parse(text)
 
 
@@ -39,10 +39,11 @@ def _parse(text: str) -> dt.datetime | None:
     part = found.groupdict()
     try:
         date = dt.date(int(part["y"]), int(part["m"] or part["m2"] or part["m3"]), int(part["d"] or part["d2"] or part["d3"]))
-        time = dt.time(int(part["H"] or 0), int(part["M"] or 0), int(part["S"] or 0))
+        millis = int((part["f"] or "")[:3].ljust(3, "0"))
+        time = dt.time(int(part["H"] or 0), int(part["M"] or 0), int(part["S"] or 0), millis * 1000)
         zone: dt.tzinfo | None = _CHINA
         if part["z"] is not None:
-            zone = dt.UTC if part["z"] == "Z" else dt.datetime.strptime(part["z"], "%z").tzinfo
+            zone = dt.UTC if part["z"] == "Z" else dt.datetime.strptime(part["z"].ljust(5, "0"), "%z").tzinfo
         moment = dt.datetime.combine(date, time, zone).astimezone(_CHINA)
     except (ValueError, OverflowError):
         return None

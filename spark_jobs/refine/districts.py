@@ -3,16 +3,22 @@
 An address counts as located only where it begins with (province, city and) the name of a district: a road named after a district
 (黄埔大道 lies in 天河) or a district of the same name in another city never decides. Former districts lead to today's by the successors of
 GB/T 2260 where all paths end in one. The digits of a credit code name the first registrar and are never used.
+
+A column of districts (`read_district`) is read by the day of its record instead: what a division was that year, and what can have become of a
+place in it since. No address stands beside it, so a division that was divided later leads to none of its heirs.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
+import unicodedata
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from spark_jobs.refine import codes
+from spark_jobs.refine.codes import UNKNOWN, Reading
 
 CITY = "440100"  # Guangzhou
 UNASSIGNED = "未分配"
@@ -46,6 +52,7 @@ class Area(NamedTuple):
     start: int
     end: int | None
     successors: tuple[str, ...]  # without parts that left in an earlier year: those are no successors
+    parts: tuple[tuple[int, str], ...]  # (year, code to which a part left)
 
 
 @cache
@@ -53,9 +60,11 @@ def areas() -> tuple[Area, ...]:
     return tuple(
         Area(
             r["code"], r["name"], r["parent_code"], int(r["start_year"]), int(r["end_year"]) if r["end_year"] else None,
-            tuple(str(link["code"]) for link in json.loads(r["successors"] or "[]") if "time" not in link),
+            tuple(str(link["code"]) for link in links if "time" not in link),
+            tuple((link["time"], str(link["code"])) for link in links if "time" in link),
         )
         for r in codes.rows("gbt2260_areas")
+        for links in [json.loads(r["successors"] or "[]")]
     )  # fmt: skip
 
 
@@ -75,10 +84,29 @@ def _today(area: Area, steps: int = 5) -> set[Area | None]:
         return {None}
     ends: set[Area | None] = set()
     for code in area.successors:
-        # A code may have been used twice; the one that was valid when this one ended is meant.
-        heirs = [a for a in _by_code().get(code, ()) if a.start <= area.end and (a.end is None or a.end > area.end)]
-        ends |= {end for heir in heirs for end in _today(heir, steps - 1)} or {None}
+        ends |= {end for heir in _heirs(code, area.end) for end in _today(heir, steps - 1)} or {None}
     return ends
+
+
+def _heirs(code: str, year: int) -> list[Area]:
+    """The division that a code led to in a year: it may have been used twice, and the one that is valid from then on is meant."""
+    return [a for a in _by_code().get(code, ()) if a.start <= year and (a.end is None or a.end > year)]
+
+
+def _today_of_place(area: Area, year: int, steps: int = 8) -> set[Area | None]:
+    """The divisions of today in which a place may lie that was in `area` in a year: those of `_today`, and of all parts that left since.
+
+    The list has years, no days: a part that left in that very year may still have been there.
+    """
+    if steps == 0:
+        return {None}
+    ends: set[Area | None] = {area} if area.end is None else set()
+    gone = [(code, left) for left, code in area.parts if left >= year]
+    if area.end is not None:
+        gone += [(code, area.end) for code in area.successors]
+    for code, left in gone:
+        ends |= {end for heir in _heirs(code, left) for end in _today_of_place(heir, max(year, left), steps - 1)} or {None}
+    return ends or {None}
 
 
 class _Names(NamedTuple):
@@ -89,6 +117,7 @@ class _Names(NamedTuple):
     elsewhere: frozenset[str]
     longest: int
     province: str
+    prefix: re.Pattern[str]  # province and city before a district
 
 
 @cache
@@ -133,12 +162,21 @@ def _names(city: str) -> _Names:
         elsewhere,
         max(map(len, elsewhere)),
         place[f"{city[:2]}0000"],
+        re.compile(f"^{prefix}"),
     )
 
 
 def _optional(name: str) -> str:
     """A name whose suffix may be missing, as an expression: 广州市?"""
     return f"{name}?"
+
+
+@cache
+def own_divisions(city: str = CITY) -> tuple[str, str, tuple[str, ...]]:
+    """(the province and the city without the word for their rank, the names in full of the city's districts, also of former ones that lie in it)."""
+    names = _names(city)
+    (own,) = (a.name for a in areas() if a.end is None and a.code == city)
+    return names.province.removesuffix("省"), own.removesuffix("市"), tuple(t for t, d in names.lookup.items() if d.confidence != "abbreviated")
 
 
 def locate(address: str | None, city: str = CITY) -> District:
@@ -211,3 +249,68 @@ def _authority(text: str, city: str) -> tuple[str, str] | None:
         branch = names.bureau.search(text)
         district = names.bare[branch[1]] if branch else None
     return (district.code, district.name) if district is not None and district.code is not None else None
+
+
+_DISTRICT_CODE = re.compile(r"([0-9]{6})(?:0{3}|0{6})?")  # of the division, or of its level in the codes of 9 and 12 digits
+_LONGEST = 100  # characters
+
+
+def read_district(text: str, on: dt.date, city: str = CITY) -> Reading:
+    """The district of today for what a column of districts says in a record of the day `on`: a name, with or without suffix, or a code.
+
+    Basis: `exact` (a district of today, to which all that it was that year belongs), `successor` (a former division, all of it in one district of today), `ambiguous` (in more
+    than one: only an address tells), `other_city`, `city` (the city alone, or its 市辖区), `unknown` (no such division on that day). Names and
+    codes that have ended by then mean what they meant last, for people go on using them; those that come later mean nothing yet.
+    """
+    return _district(text, on.year, city) if len(text) <= _LONGEST else Reading(None, UNKNOWN)
+
+
+@lru_cache(maxsize=8192)
+def _district(text: str, year: int, city: str) -> Reading:
+    said, names = _BLANKS.sub("", unicodedata.normalize("NFKC", text)), _names(city)
+    if found := _DISTRICT_CODE.fullmatch(said):
+        if found[1] in (city, f"{city[:4]}01", f"{city[:2]}0000"):  # 440101 市辖区 stands in records and in no list of counties
+            return Reading(None, "city")
+        return _of_today(_in_year(_by_code().get(found[1], ()), year), year, city)
+    own = names.prefix.sub("", said)
+    if own in ("", "市辖区", "市直"):
+        return Reading(None, "city")
+    known = _by_name(city)
+    if own not in known and (found := names.beginning.match(said)):  # a street behind the district
+        own = found[1]
+    if own in known:
+        return _of_today(_in_year(known[own], year), year, city)
+    if _begins_elsewhere(said, names):
+        return Reading(None, "other_city")
+    return Reading(None, "ambiguous" if _ZONE.match(said) else UNKNOWN)
+
+
+@cache
+def _by_name(city: str) -> dict[str, tuple[Area, ...]]:
+    """The divisions that the city has had, by name and by name without suffix."""
+    found: dict[str, tuple[Area, ...]] = {}
+    for area in areas():
+        if area.parent == city:
+            for text in {area.name, area.name[:-1] if len(area.name) > 2 else area.name}:
+                found[text] = (*found.get(text, ()), area)
+    return found
+
+
+def _in_year(candidates: tuple[Area, ...], year: int) -> list[Area]:
+    """Those that were valid at some time of the year; if none was, those that were the last to end before."""
+    valid = [a for a in candidates if a.start <= year and (a.end is None or a.end >= year)]
+    ended = [a for a in candidates if a.end is not None and a.end < year]
+    return valid or [a for a in ended if a.end == max(e.end or 0 for e in ended)]
+
+
+def _of_today(meant: list[Area], year: int, city: str) -> Reading:
+    if not meant:
+        return Reading(None, UNKNOWN)
+    ends = {end for area in meant for end in _today_of_place(area, year)}
+    here = {end for end in ends if end is not None and end.parent == city}
+    if not here:
+        return Reading(None, "other_city")
+    if len(ends) > 1:
+        return Reading(None, "ambiguous")
+    (end,) = here
+    return Reading(end.code, "exact" if meant == [end] else "successor")

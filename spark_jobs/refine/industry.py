@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from spark_jobs.refine import codes
+from spark_jobs.refine.codes import UNKNOWN, Reading
 from spark_jobs.refine.text import stated
 
 EDITION_2017_FROM = dt.date(2017, 10, 1)  # GB/T 4754-2017 in force
+_LONGEST = 100  # characters of a stated industry
 _CODE = re.compile(r"([A-T])?([0-9]{2,4})?")
 _LEGAL_FORM = re.compile(r"(?:集团)?(?:股份有限公司|有限责任公司|有限公司|总公司|公司)")
 _BRACKETS = re.compile(r"[（(][^（()）]*[）)]")
@@ -62,11 +64,23 @@ def industry_section(stated_text: str | None, name: str | None, registration_dat
     return (section, "name") if section is not None else (None, "unassigned")
 
 
+def edition_on(date: dt.date | None) -> int:
+    """The edition that held on a day; 2011, the oldest at hand, for none."""
+    return 2017 if date is not None and date >= EDITION_2017_FROM else 2011
+
+
+@lru_cache(maxsize=65536)
+def read_section(text: str, on: dt.date) -> Reading:
+    """The section that a code or the exact name of a section or division meant on the day `on`, and the edition of that day."""
+    section = _stated_section(text, on) if len(text) <= _LONGEST else None
+    return Reading(section, UNKNOWN if section is None else "listed", edition_on(on))
+
+
 def _stated_section(text: str, date: dt.date | None) -> str | None:
     tidied = stated(text)
     if tidied is None:
         return None
-    by_code, by_name = _sections("2017" if date is not None and date >= EDITION_2017_FROM else "2011")
+    by_code, by_name = _sections(str(edition_on(date)))
     if tidied in by_name:
         return by_name[tidied]
     found = _CODE.fullmatch(tidied.upper())

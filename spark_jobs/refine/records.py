@@ -12,11 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.contract import Column, Contract
+from catalog.contract import CHANGED_AT, RECORD_STATE, Column, Contract
 from infra.clock import china_day
 from spark_jobs.refine import rules
 from spark_jobs.refine.batches import UNSPLITTABLE, few
+from spark_jobs.refine.codes import UNKNOWN, Reading
 from spark_jobs.refine.columns import Texts, each, no_ids
+from spark_jobs.refine.editions import readings
+from spark_jobs.refine.parties import party
 from spark_jobs.refine.text import stated
 from spark_jobs.refine.unmapped import shown
 from spark_jobs.refine.values import canonical, reader
@@ -24,6 +27,7 @@ from spark_jobs.refine.values import canonical, reader
 # What a refined row says beside its columns.
 _SAYS: dict[str, pa.DataType] = {
     "record_id": pa.string(),
+    "fact_state": pa.string(),
     "occurred_on": pa.date32(),
     "content_hash": pa.string(),
     **dict.fromkeys(("unmapped", "quality_marks", "reasons"), pa.list_(pa.string())),
@@ -66,8 +70,10 @@ def refine_columns(feed: Contract, values: Mapping[str, Texts], arrived_on: Sequ
 
     `values`: texts by column; one that is left out counts as empty. `arrived_on`: day of arrival of each row, Asia/Shanghai.
     `record_id` is the same for all rows that agree in the feed's `recordKey`; `occurred_on` is the first day that its `recordDate` states, in
-    China. A record with `reasons` is set aside. What stands in a column of allowed values and is none of them is `unmapped`, and the column
-    empty. Never raises for any text.
+    China. A record that its source has withdrawn (`fact_state`) may have nothing but its key and the time of that: it is not judged by rules about
+    other columns, and that time dates it. A record with `reasons` is set aside. What stands in a column of allowed values and is none of them is `unmapped`, and the column
+    empty; so is what a code list doesn't know on `occurred_on`, and the columns derived by it say so. No digest covers these: a new edition
+    of a list changes no record. Never raises for any text.
     """
     nothing: Texts = [None] * len(arrived_on)
     columns = own_columns(feed)
@@ -78,19 +84,42 @@ def refine_columns(feed: Contract, values: Mapping[str, Texts], arrived_on: Sequ
         read = reader(column)
         record[column.name] = list(said[column.name]) if read is None else each(_of_stated(read), said[column.name])
     reasons, marks = rules.Router(feed).route(Rows(delivered, said, record, arrived_on, [c.name for c in columns if c.allowed]))
-    return record | {
+    states = ["active" if state is None else state for state in record.get(RECORD_STATE, nothing)]
+    dates = [*feed.record_date]
+    if CHANGED_AT in record:
+        dates.append(CHANGED_AT)
+        _judge_by_key_alone(feed, states, record[CHANGED_AT], reasons, marks)
+    occurred_on = [_first_day(days) for days in zip(*[record[name] for name in dates], strict=True)]
+    listed = _listed(feed, said, occurred_on)
+    derived = _derived(feed, listed)
+    return {
+        **record,
+        **derived,
+        **_parties(feed, {**record, **derived}, nothing),
         "record_id": _digests(feed.name, [record[name] for name in feed.record_key], 24),
-        "occurred_on": [_first_day(days) for days in zip(*[record[name] for name in feed.record_date], strict=True)],
-        "content_hash": _digests("", [record[c.name] for c in columns], 64),
-        "unmapped": _unmapped(columns, said, record, reasons),
+        "fact_state": states,
+        "occurred_on": occurred_on,
+        # When a row was touched is no content: touched and left as it was, it says nothing new.
+        "content_hash": _digests("", [record[c.name] for c in columns if c.name != CHANGED_AT], 64),
+        "unmapped": _unmapped(columns, said, record, listed, reasons),
         "quality_marks": marks,
         "reasons": reasons,
     }
 
 
+def _judge_by_key_alone(
+    feed: Contract, states: Sequence[str], changed: Sequence[Any], reasons: list[Sequence[str]], marks: list[Sequence[str]]
+) -> None:
+    """Drop what rules about other columns than the key say of records that their source says at some time to have withdrawn."""
+    about_key = {rule.id for rule in feed.rules if set(rule.columns) <= {*feed.record_key, CHANGED_AT, RECORD_STATE}}
+    for row, (state, moment) in enumerate(zip(states, changed, strict=True)):
+        if state == "withdrawn" and moment is not None:
+            reasons[row], marks[row] = ([i for i in ids if i in about_key] for ids in (reasons[row], marks[row]))
+
+
 def output_schema(feed: Contract) -> pa.Schema:
     """What `refine_batches` makes of rows of the feed."""
-    own = [(c.name, _ARROW[c.type] if c.type in _ARROW else _decimal(c.type)) for c in own_columns(feed)]
+    own = [(c.name, _ARROW[c.type] if c.type in _ARROW else _decimal(c.type)) for c in (*own_columns(feed), *feed.derived_columns)]
     return pa.schema([*own, *_SAYS.items(), *_PASSED_ON.items(), ("effective_from", pa.date32())])
 
 
@@ -98,7 +127,8 @@ def refine_batches(feed: Contract) -> Callable[[Iterator[pa.RecordBatch]], Itera
     """The refinement of batches of bronze rows of a feed, for Spark's mapInArrow.
 
     Input columns: those of the feed, delivery_id, row_number, raw_line, arrived_at, business_date, simulated. One row for each row.
-    `effective_from`, from when on the statement holds, is the business date of the delivery, else `occurred_on` (docs/decisions/0025).
+    `effective_from`, from when on the statement holds, is the day on which its source changed the row, else the business date of the delivery,
+    else `occurred_on` (docs/decisions/0025, 0026).
     A row with raw_line was never split: its columns are empty, its only reason is `unsplittable_line`.
     """
 
@@ -119,7 +149,8 @@ def _refined(feed: Contract, batch: pa.RecordBatch) -> pa.RecordBatch:
                 held[row] = [] if name in ("unmapped", "quality_marks") else [UNSPLITTABLE] if name == "reasons" else None
     arrays = {name: pa.array(held, schema.field(name).type) for name, held in output.items()}
     arrays |= {name: batch.column(name).cast(type_) for name, type_ in _PASSED_ON.items()}
-    arrays["effective_from"] = pc.coalesce(batch.column("business_date").cast(pa.date32()), arrays["occurred_on"])
+    changed = pa.array([_first_day([moment]) for moment in output.get(CHANGED_AT, ())] or [None] * batch.num_rows, pa.date32())
+    arrays["effective_from"] = pc.coalesce(changed, batch.column("business_date").cast(pa.date32()), arrays["occurred_on"])
     return pa.RecordBatch.from_pydict(arrays, schema=schema)
 
 
@@ -146,15 +177,54 @@ def _json_text(text: str | None) -> str:
     return "null" if text is None else encode_basestring(text)
 
 
+def _listed(feed: Contract, said: Mapping[str, Texts], days: Sequence[dt.date | None]) -> dict[str, list[Reading]]:
+    """What a code list says to the texts of a column on the day of each record, by column."""
+    lists = {c.derived.of: c.derived.code_list for c in feed.derived_columns if c.derived is not None}
+    return {name: readings(code_list, said[name], days) for name, code_list in lists.items()}
+
+
+def _derived(feed: Contract, listed: Mapping[str, Sequence[Reading]]) -> dict[str, list[Any]]:
+    return {c.name: [getattr(reading, c.derived.gives) for reading in listed[c.derived.of]] for c in feed.derived_columns if c.derived is not None}
+
+
+def _parties(feed: Contract, record: Mapping[str, Sequence[Any]], nothing: Texts) -> dict[str, list[Any]]:
+    """Whom each record means, by the keys of parties. A name that is personal data says nothing."""
+    found: dict[str, list[Any]] = {}
+    for column in feed.derived_columns:
+        if column.party is not None:
+            named = party_columns(feed, column)
+            columns = [record[name] if name is not None else nothing for name in named]
+            meant = each(lambda said: party(*said), list(zip(*columns, strict=True)))
+            found[column.name] = [None if one is None else one.key for one in meant]
+    return found
+
+
+def party_columns(feed: Contract, column: Column) -> tuple[str | None, str | None, str | None]:
+    """The columns of code, name and district by which the records of a feed say who is meant, None for one that they lack."""
+    assert column.party is not None
+    there = {c.name: c for c in (*own_columns(feed), *feed.derived_columns)}
+    code, name, district = (of if of in there else None for of in (column.party.code, column.party.name, column.party.district))
+    return code, None if name is None or there[name].personal else name, district
+
+
 def _unmapped(
-    columns: Sequence[Column], said: Mapping[str, Texts], record: Mapping[str, Sequence[Any]], reasons: Sequence[Sequence[str]]
+    columns: Sequence[Column],
+    said: Mapping[str, Texts],
+    record: Mapping[str, Sequence[Any]],
+    listed: Mapping[str, Sequence[Reading]],
+    reasons: Sequence[Sequence[str]],
 ) -> list[Sequence[str]]:
-    """What each record states in columns of allowed values that is none of them, as `<column>=<text>`; nothing of one that is set aside."""
+    """What each record states that is none of a column's allowed values or that its code list doesn't know, as `<column>=<text>`; nothing of
+    one that is set aside."""
     found = no_ids(len(reasons))
     for column in columns:
-        if not column.allowed:
+        if column.allowed:
+            unknown = [value is None and text is not None for text, value in zip(said[column.name], record[column.name], strict=True)]
+        elif column.name in listed:
+            unknown = [reading.basis == UNKNOWN for reading in listed[column.name]]
+        else:
             continue
-        for row, (text, value) in enumerate(zip(said[column.name], record[column.name], strict=True)):
-            if value is None and text is not None and not reasons[row]:
+        for row, text in enumerate(said[column.name]):
+            if unknown[row] and text is not None and not reasons[row]:
                 found[row] = [*found[row], f"{column.name}={shown(text)}"]
     return found

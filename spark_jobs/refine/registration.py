@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
+from spark_jobs.identity.names import parse_name
+from spark_jobs.identity.short_names import short_key
+from spark_jobs.identity.spelling import spellings
 from spark_jobs.refine import corrections, rules, unmapped
 from spark_jobs.refine.capital import parse_capital
 from spark_jobs.refine.columns import Texts, each
@@ -36,7 +39,20 @@ BUSINESS = (
 )  # fmt: skip
 # What is no content: `corrections` (a record that was corrected and one that was delivered right say the same), `crosswalks` and `ended`
 # (ids that were used, or would have been before they ended), `unmapped` (unmapped.of_columns).
-OUTPUTS = (*BUSINESS, "corrections", "crosswalks", "ended", "unmapped", "quality_marks", "reasons", "content_hash")
+# Beside it what is worked out of the name: its parts by rules that may become better, and how it is read.
+OUTPUTS = (
+    *BUSINESS,
+    "trade_name",
+    "name_spellings",
+    "short_name",
+    "corrections",
+    "crosswalks",
+    "ended",
+    "unmapped",
+    "quality_marks",
+    "reasons",
+    "content_hash",
+)
 FEED = "registration_subjects"
 
 
@@ -133,8 +149,13 @@ def refine_columns(values: Mapping[str, Texts], arrived_on: Sequence[dt.date], b
         "region_name": list(said["region_name"]),
     }
     hashes = content_hashes(record)
+    parsed = [parse_name(name) for name in names]
     reasons, marks = rules.router().route(rules.Rows(delivered, said, record, identifiers, kinds, capitals, name_categories, arrived_on))
     return record | {
+        "trade_name": [name.trade_name or None for name in parsed],
+        "name_spellings": [spellings(name.core) or None for name in parsed],
+        # Without a trade name of its own what is left is a sign that many shops have (沙县小吃店).
+        "short_name": [short_key(name) if parts.trade_name else None for name, parts in zip(record["normalized_name"], parsed, strict=True)],
         "corrections": corrected,
         "crosswalks": [used for used, _ in crosswalks],
         "ended": [[*ids, *late] if late else ids for ids, (_, late) in zip(ended, crosswalks, strict=True)],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra import credentials, dashboards, settings
 from infra.services import superset
@@ -23,6 +23,7 @@ from infra.services import trino as trino_service
 from infra.services.base import Context
 
 CHROMIUM = "/usr/bin/chromium"
+SECONDS = 60_000
 FONT = "Noto Sans CJK SC"
 FLAGS = [
     "--no-sandbox",
@@ -49,6 +50,24 @@ class Place:
 
     def ask(self, user: str, sql: str) -> list[Any]:
         return trino_service.connect(self.context, user, self.passwords[user]).cursor().execute(sql).fetchall()
+
+    def sign_in(self, page: Page, user: str, password: str | None = None) -> None:
+        """Sign in by the form, as people do."""
+        page.goto(f"{self.base}/login/")
+        # The page draws its form anew when the texts in Chinese have come; what was typed before is gone then.
+        page.wait_for_load_state("networkidle", timeout=SECONDS)
+        page.get_by_label("用户名").or_(page.locator("#username")).first.fill(user)
+        page.locator("#password, input[type=password]").first.fill(password or self.passwords[user])
+        page.locator("button[type=submit]").click()
+        page.wait_for_url("**/superset/welcome/**", timeout=SECONDS)
+
+    def photograph(self, page: Page, name: str, **how: Any) -> None:
+        """Keep a picture of the page with the instance, for whoever looks at it (``how``: as for a screenshot)."""
+        picture = self.settings.folder("pictures") / f"{name}.png"
+        page.screenshot(path=str(picture), animations="disabled", **how)
+        if os.geteuid() == 0:  # what lies in the instance's folder belongs to the service user
+            for path in (picture.parent, picture):
+                shutil.chown(path, self.settings.state.owner(), self.settings.state.group())
 
 
 @pytest.fixture(scope="session")

@@ -97,7 +97,7 @@ def test_any_order_any_batches_repeats_and_crashes_give_the_same_archives(publis
     assert run.returncode == 0, said
     with psycopg.connect(**published.database("airflow")) as airflow:
         tries = dict(airflow.execute("SELECT task_id, max(try_number) FROM task_instance GROUP BY task_id").fetchall())
-    assert min(tries[step] for step in ("ingest", "gold", "publish")) >= 2, "Airflow started each killed program again"
+    assert min(tries[task] for task in ("feed", "gold", "publish")) >= 2, "Airflow started each killed program again"
     after = Readers.look(published)
     assert max(r[2] for r in before) < min(r[1] for r in after), "a new release"
     assert not readers.failed

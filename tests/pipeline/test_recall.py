@@ -89,6 +89,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_may_come_back(published):
     assert events == ["replay_asked", "replayed", "reinstated"]
 
 
+@pytest.mark.long
 def test_a_replay_that_can_t_be_read_any_more_changes_nothing(published):
     tag = f"P{random.SystemRandom().randrange(10**5):05}"
     (file, *_) = World(int(tag[1:])).files(tag)

@@ -40,7 +40,11 @@ print(json.dumps({**vars(condition), "killed": killed, "died": died, "after": an
 """
 
 
-@pytest.mark.parametrize("service", SERVICES)
+# The others come back in the same way; each is killed with the long tests, and all at once in the next file.
+OFTEN = ("postgres", "spark")
+
+
+@pytest.mark.parametrize("service", [s if s in OFTEN else pytest.param(s, marks=pytest.mark.long) for s in SERVICES])
 def test_a_killed_service_comes_back_and_status_tells_the_truth(stack, eventually, service):
     old = stack.pids()[service]
     with ThreadPoolExecutor() as pool:

@@ -5,11 +5,14 @@ import csv
 import gzip
 import io
 import json
+import random
 import zipfile
 from xml.sax.saxutils import escape
 
 import openpyxl
 import xlwt
+
+from infra.settings import REPO
 
 
 def text(rows, delimiter=",", ending="\n"):
@@ -88,3 +91,22 @@ FORMS = {
     "zip of csv": lambda header, rows: zipped(text([header, *rows])),
     "zip of xlsx": lambda header, rows: zipped(xlsx([header, *rows]), "表.xlsx"),
 }
+
+ROWS = 600
+
+
+def real_rows():
+    """Header and rows of the samples; each file has the same header."""
+    rows = []
+    for path in sorted((REPO / "samples" / "registrations").glob("*.csv")):
+        header, *more = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
+        rows += [r for r in more if len(r) == len(header)]
+    return header, rows
+
+
+def send_forms(published):
+    header, rows = real_rows()
+    chosen = random.Random(5).sample(rows, ROWS)
+    inbox = published.state / "landing" / "inbox" / "registration_subjects"
+    for number, form in enumerate(FORMS):
+        published.deliver(inbox / f"form-{number:02}", FORMS[form](header, chosen))

@@ -21,10 +21,12 @@ from infra.settings import REPO
 from samples.city import make as making
 from samples.city.deliveries import delivery
 from samples.city.dirt import KINDS
-from samples.city.feeds import FEEDS
+from samples.city.feeds import DAILY, FEEDS, MONTHLY, QUARTERLY, WEEKLY
 from samples.city.make import make
 from samples.city.parameters import parameters, stated
 from spark_jobs.ingest import formats, land, readers
+from spark_jobs.punctuality import Came, punctuality
+from spark_jobs.reconciliation import Held, Total, reconcile
 from spark_jobs.refine import records as records_of_feed
 from spark_jobs.refine.identifiers import identify
 from spark_jobs.refine.registration import refine_columns
@@ -142,6 +144,26 @@ def test_the_same_seed_gives_the_same_bytes_however_the_work_is_cut_in_time(city
     assert digests(tmp_path / "again") == digests(city)
 
 
+def test_the_truth_says_whose_each_delivered_record_is(city):
+    subjects = {s["subject"]: s for s in truth(city, "subjects")}
+    damaged = {(d["feed"], d["part"], d["period"], d["record"]) for d in truth(city, "damage")}
+    whose = {(r["feed"], r["part"], r["period"], r["record"]): r["subject"] for r in truth(city, "records")}
+    for feed in ("penalties", "annual_reports", "registration_subjects"):
+        checked = 0
+        for d in truth(city, "deliveries"):
+            if d["feed"] != feed or d["what"] not in ("on time", "late", "corrected") or not d["file"].endswith(".csv"):
+                continue
+            part = int(d["file"].split("_全量")[1][:2]) - 1 if "_全量" in d["file"] else 0
+            text = (city / d["file"]).read_bytes().decode("gb18030" if FEEDS[feed].form == "gb18030" else "utf-8")
+            for number, row in enumerate(csv.DictReader(text.splitlines()), start=1):
+                place = (feed, part, d["period"], number)
+                if place not in damaged:
+                    s = subjects[whose[place]]
+                    assert row["统一社会信用代码"] in (s["code"], s["first_code"]), place
+                    checked += 1
+        assert checked > 20, feed
+
+
 def test_another_seed_gives_another_city(city, tmp_path):
     make(parameters(2000, 1, SEED + 1, cadence="monthly"), tmp_path / "other")
     names = {s["first_name"] for s in truth(tmp_path / "other", "subjects")}
@@ -212,6 +234,70 @@ def test_what_the_source_took_down_was_delivered_or_is_noted_as_unsent(city):
         sent = sum(says["rows"] for path, says in deliveries(city, feed.name) if "_全量" not in path.name)
         if feed.name != "control_totals":
             assert stated_totals[feed.chinese] == sent + unsent[feed.name] + lost[feed.name], feed.name
+
+
+def held_and_totals(city):
+    """What the city has delivered and what its source systems say, as the pipeline would take it."""
+    held = [
+        Held(name, says["department"], dt.date.fromisoformat(says["as_of"]), says["revision"], says["rows"], True)
+        for name in FEEDS
+        for path in (city / "deliveries" / name).glob("*")
+        if not path.name.endswith(".manifest.json") and "_重复" not in path.name
+        for says in [json.loads(path.with_name(f"{path.name}.manifest.json").read_text("utf-8"))]
+    ]
+    totals = {}
+    for path, _ in deliveries(city, "control_totals"):
+        for row in csv.DictReader(path.open(encoding="utf-8")):
+            totals[row["资源"], dt.date.fromisoformat(row["日期"])] = int(row["记录数"])
+    return held, [Total(resource, day, records) for (resource, day), records in totals.items()]
+
+
+def test_reconciliation_sees_every_record_that_was_never_sent_and_no_other(city):
+    held, totals = held_and_totals(city)
+    lines = reconcile(totals, held, CONTRACTS.values())
+    assert {(line.resource, line.feed) for line in lines} <= {(f.chinese, f.name) for f in FEEDS.values()}
+    assert {line.status for line in lines} <= {"matched", "short", "awaited"}
+    told = {(t.resource, t.day) for t in totals}
+    lost = Counter()
+    for u in truth(city, "unsent"):
+        if (FEEDS[u["feed"]].chinese, u["day"]) in told:
+            lost[u["feed"], u["day"]] += 1
+    never = {(d["feed"], d["as_of"]): d["rows"] for d in truth(city, "deliveries") if d["what"] == "missing"}
+    found, unsent = 0, Counter()
+    for line in lines:
+        if line.status == "awaited":
+            continue
+        expected = sum(n for (feed, day), n in lost.items() if feed == line.feed and line.period_from <= day <= line.period_to)
+        expected += sum(n for (feed, day), n in never.items() if feed == line.feed and line.period_from <= day < line.business_date)
+        assert line.source_records - line.held_records == expected, line
+        found, unsent[line.feed] = found + expected, unsent[line.feed] + expected
+    assert found > 100
+    assert len([feed for feed, n in unsent.items() if n]) > 5
+
+
+def test_what_comes_late_or_never_is_told_with_its_department(city):
+    feeds = [f for f in FEEDS.values() if f.cadence in (DAILY, WEEKLY, MONTHLY, QUARTERLY)]
+    late, never, told, nothing = set(), set(), set(), set()
+    for feed in feeds:
+        contract = CONTRACTS[f"bronze.{feed.name}"]
+        if feed.cadence in (DAILY, WEEKLY):  # the city of these tests sends monthly what comes daily or weekly
+            contract = replace(contract, update_cycle="每月", days_allowed=5)
+        entries = [d for d in truth(city, "deliveries") if d["feed"] == feed.name and d["what"] in ("on time", "late", "first wrong", "missing")]
+        came = [Came(d["as_of"], d["sent"], False) for d in entries if d["what"] != "missing"]
+        due = punctuality(contract, came, max((c.arrived_on for c in came), default=dt.date(2026, 1, 1)))
+        told |= {(d.feed, d.business_date, d.status) for d in due if d.status in ("late", "missing")}
+        assert {d.department for d in due} <= {contract.department}
+        first, last = min((c.business_date for c in came), default=None), max((c.business_date for c in came), default=None)
+        # What was due before the first delivery came is nobody's fault.
+        connected = min((c.arrived_on for c in came), default=None)
+        due_on = {c.business_date: c.business_date + dt.timedelta(days=contract.days_allowed) for c in came}
+        late |= {(feed.name, c.business_date, "late") for c in came if c.arrived_on > due_on[c.business_date] >= connected}
+        never |= {(feed.name, d["as_of"], "missing") for d in entries if d["what"] == "missing" and first < d["as_of"] < last}
+        # Of a month in which nothing happened a small city sends no file; the calendar can't know.
+        nothing |= {(d.feed, d.business_date, "missing") for d in due if d.business_date not in {e["as_of"] for e in entries}}
+    assert told - nothing == late | never
+    assert late
+    assert never
 
 
 @pytest.mark.parametrize("name", list(FEEDS))

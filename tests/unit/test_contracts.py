@@ -11,12 +11,14 @@ import yaml
 from open_data_contract_standard.model import SchemaProperty
 
 from catalog.contract import CONTRACTS, FIELDS, RESERVED, Contract, ContractError, load_contracts, load_fields, resolved
+from catalog.derive import records_of
 from catalog.properties import Kind
 from spark_jobs.refine import districts
 
 MART = "gold/mart_registrations_monthly.yaml"
 FEED = "bronze/registration_subjects.yaml"
 AREA = "silver/ref_area.yaml"
+TIMELINE = "gold/archive_timeline.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_chinese_names_are_chinese_and_distinct(contracts):
 
 
 def test_no_field_is_without_use(contracts):
-    used = {column.name for c in contracts.values() for column in c.columns} | {"release_id", "reasons"}
+    used = {column.name for c in contracts.values() for column in (*c.columns, *c.derived_columns)} | {"release_id", "reasons"}
     reserved = {name for columns in RESERVED.values() for name, _, _ in columns}
     assert sorted(set(load_fields()) - used - reserved) == []
 
@@ -156,8 +158,16 @@ def test_resolved_contract_states_what_the_file_inherits(contracts):
 
 def broken(tmp_path: Path, file: str, change: Callable[[dict[str, Any]], Any], fields: Callable[[dict[str, Any]], Any] | None = None) -> list[str]:
     """Problems of the real contracts after one change to one of them (and one to the dictionary)."""
-    declared = "".join(p.read_text(encoding="utf-8") for p in (CONTRACTS / "silver").iterdir())
-    others = [p.name for p in (CONTRACTS / "bronze").iterdir() if p.name != Path(file).name and f"bronze.{p.stem}" not in declared]
+    declared = "".join(p.read_text(encoding="utf-8") for layer in ("silver", "ops") for p in (CONTRACTS / layer).iterdir())
+    named = set(re.findall(r"(?:bronze|silver)\.(\w+)", declared))
+    others = [p.name for p in (CONTRACTS / "bronze").iterdir() if p.name != Path(file).name and p.stem not in named]
+    # The timeline names most feeds; without it there are no archives of themes, nor what is counted from these.
+    gold = {p.stem: p.read_text(encoding="utf-8") for p in (CONTRACTS / "gold").iterdir()}
+    on = [name for name, text in gold.items() if "tellsOf" in text]
+    for name in on:  # which grows: what rests on what rests on them
+        on += [other for other, text in gold.items() if other not in on and re.search(rf"gold\.{name}\b", text)]
+    resting = [f"{name}.yaml" for name in on]
+    others = [] if file == TIMELINE or Path(file).name in resting else [*others, Path(TIMELINE).name, *resting]
     shutil.copytree(CONTRACTS, tmp_path / "contracts", ignore=shutil.ignore_patterns(*others))
     shutil.copy(FIELDS, tmp_path / "fields.yaml")
     for path, edit in ((tmp_path / "contracts" / file, change), (tmp_path / "fields.yaml", fields)):
@@ -172,6 +182,10 @@ def broken(tmp_path: Path, file: str, change: Callable[[dict[str, Any]], Any], f
     return []
 
 
+def event_of(contract: dict[str, Any], feed: str) -> dict[str, Any]:
+    return next(e for e in custom(contract, "events") if e["feed"] == feed)
+
+
 def column(contract: dict[str, Any], name: str) -> dict[str, Any]:
     return next(p for p in contract["schema"][0]["properties"] if p["name"] == name)
 
@@ -179,6 +193,16 @@ def column(contract: dict[str, Any], name: str) -> dict[str, Any]:
 def set_custom(holder: dict[str, Any], name: str, value: Any) -> None:
     kept = [p for p in holder.get("customProperties", []) if p["property"] != name]
     holder["customProperties"] = [*kept, {"property": name, "value": value}]
+
+
+def custom(holder: dict[str, Any], name: str) -> Any:
+    return next(p["value"] for p in holder["customProperties"] if p["property"] == name)
+
+
+def event(contract: dict[str, Any], **changes: Any) -> None:
+    first = custom(contract, "events")[0]
+    assert first["feed"] == "registration_changes"
+    first.update(changes)
 
 
 def drop_custom(holder: dict[str, Any], name: str) -> None:
@@ -210,7 +234,7 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "unknown sharing": (MART, lambda c: set_custom(c, "sharing", "共享"), "Input should be '无条件共享'"),
     "budget of a mart": (MART, lambda c: set_custom(c, "quarantineBudget", 0.2), "quarantineBudget belongs to a feed"),
     "budget of everything": (FEED, lambda c: set_custom(c, "quarantineBudget", 1.0), "less than 1"),
-    "wrong layer for the kind": (MART, lambda c: set_custom(c, "kind", "feed"), "feed does not belong into gold; use mart"),
+    "wrong layer for the kind": (MART, lambda c: set_custom(c, "kind", "feed"), "feed does not belong into gold; use analysis or mart"),
     "no update cycle": (MART, lambda c: c.update(slaProperties=[{"property": "retention", "value": "永久"}]), "is no update cycle"),
     "no retention": (MART, lambda c: c.update(slaProperties=[{"property": "frequency", "value": "每日"}]), "state the retention"),
     "nobody reads": (MART, lambda c: c.pop("roles"), "nobody may read the table"),
@@ -236,10 +260,35 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
         lambda c: table(c)["properties"].append({"name": "raw_line", "logicalType": "string"}),
         "a delivery cannot bring it",
     ),
+    "feed brings what is derived": (
+        "bronze/complaints.yaml",
+        lambda c: table(c)["properties"].append({"name": "present_category", "logicalType": "string"}),
+        "derived from object_category; a delivery cannot bring it",
+    ),
     "feed with a key": (
         FEED,
         lambda c: column(c, "credit_code").update(primaryKey=True, primaryKeyPosition=1),
         "a feed's key is delivery and row number",
+    ),
+    "exchange without the time of a change": (
+        "bronze/control_totals.yaml",
+        lambda c: c["customProperties"].append({"property": "exchange", "value": {"table": "share.totals", "overlapMinutes": 5}}),
+        "need a column source_changed_at; add it",
+    ),
+    "exchange of no record": (
+        "bronze/registration_subjects.yaml",
+        lambda c: c["customProperties"].append({"property": "exchange", "value": {"table": "share.subjects", "overlapMinutes": 5}}),
+        "exchange needs a recordKey",
+    ),
+    "exchange from anything": (
+        "bronze/control_totals.yaml",
+        lambda c: c["customProperties"].append({"property": "exchange", "value": {"table": "share.t; DROP TABLE x", "overlapMinutes": 5}}),
+        "String should match pattern",
+    ),
+    "days of another unit": (
+        "bronze/control_totals.yaml",
+        lambda c: c["slaProperties"].append({"property": "latency", "value": 2, "unit": "h"}),
+        "whole number (unit: d)",
     ),
     "rule severity": (AREA, lambda c: rule(c, "area_code").update(severity="error"), "severity 'error' is unknown"),
     "rule dimension": (AREA, lambda c: set_custom(rule(c, "area_code"), "dimension", "美观性"), "Input should be '规范性'"),
@@ -261,6 +310,33 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
         lambda c: table(c)["quality"][0].update(metric="duplicateValues", arguments={"properties": ["nothing"]}),
         "nothing is no column of this table",
     ),
+    "event of no feed": (TIMELINE, lambda c: event(c, feed="nothing"), "nothing is no feed with a recordKey"),
+    "event of what is not shared": (TIMELINE, lambda c: event(c, feed="risk_classes", day="assessed_on"), "records of risk_classes are not shared"),
+    "event in no section": (TIMELINE, lambda c: event(c, section="news"), "news is no section of an archive"),
+    "event without a day": (TIMELINE, lambda c: event(c, day="change_item"), "change_item is no column of registration_changes with a date"),
+    "event of nobody": (TIMELINE, lambda c: event(c, party="subject_name"), "subject_name is no column of registration_changes that says who"),
+    "event that says nothing": (TIMELINE, lambda c: event(c, says=["nothing"]), "nothing is no column of registration_changes"),
+    "event that says too much": (TIMELINE, lambda c: event(c, says=["content_before"]), "content_before is 个人信息; remove it"),
+    "event through a feed without a number": (
+        TIMELINE,
+        lambda c: event_of(c, "complaint_steps").update(through=["annual_reports"]),
+        "has no event that says its number",
+    ),
+    "event through others without its number": (TIMELINE, lambda c: event_of(c, "complaint_steps").pop("number"), "state the number, too"),
+    "event through a number that may change": (
+        TIMELINE,
+        lambda c: event_of(c, "complaints").update(number="respondent_name"),
+        "no part of its recordKey",
+    ),
+    "number that is no column": (TIMELINE, lambda c: event_of(c, "penalties").update(number="penalty"), "number: penalty is no text column"),
+    "theme of a feed without events": ("gold/archive_credit.yaml", lambda c: custom(c, "tellsOf").append("inspectors"), "inspectors has no events"),
+    "district office without a district": (
+        "ops/releases.yaml",
+        lambda c: c["roles"].append({"role": "district", "access": "read"}),
+        "needs a column district_code",
+    ),
+    "event said twice": (TIMELINE, lambda c: custom(c, "events").append(dict(custom(c, "events")[0])), "is stated twice; keep one"),
+    "event without lineage": (TIMELINE, lambda c: custom(c, "inputs").remove("silver.penalties"), "silver.penalties is missing; add it"),
     "table rule quarantines": (AREA, lambda c: table(c)["quality"][0].update(severity="quarantine"), "cannot set a row aside"),
 }
 
@@ -286,6 +362,28 @@ def test_a_field_of_the_dictionary_is_checked(tmp_path):
     problems = broken(tmp_path, MART, lambda c: None, lambda f: f["subjects"].update(type="NUMBER", unit="户"))
     assert any("fields.yaml: subjects: type" in p for p in problems), problems
     assert any("fields.yaml: subjects: unit: Extra inputs" in p for p in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"of": "nothing"}, "derived: nothing is no field that a delivery can bring"),
+        ({"of": "present_category_basis"}, "derived: present_category_basis is no field that a delivery can bring"),
+        ({"code_list": "nothing"}, "derived.code_list: Input should be"),
+        ({"gives": "name"}, "derived.gives: Input should be"),
+    ],
+)
+def test_what_a_field_is_derived_from_is_checked(tmp_path, change, message):
+    problems = broken(tmp_path, MART, lambda c: None, lambda f: f["present_category"]["derived"].update(change))
+    assert any(f"fields.yaml: present_category: {message}" in p for p in problems), problems
+
+
+def test_what_is_derived_is_as_confidential_as_what_it_is_derived_from(tmp_path):
+    complaints = "bronze/complaints.yaml"
+    assert broken(tmp_path, complaints, lambda c: column(c, "object_category").update(classification="个人信息")) == []
+    feed = load_contracts(tmp_path / "contracts", tmp_path / "fields.yaml")["bronze.complaints"]
+    classes = {c.name: c.classification for c in records_of(feed).columns}
+    assert (classes["present_category"], classes["respondent_district_code"]) == ("个人信息", "一般")
 
 
 def test_a_reserved_column_without_a_dictionary_entry_is_found(tmp_path):

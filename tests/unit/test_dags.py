@@ -8,7 +8,7 @@ import pytest
 from infra.settings import REPO
 
 DAGS = sorted((REPO / "dags").glob("*.py"))
-ALLOWED = {"pendulum", "airflow.sdk", "infra.orchestration.operator"}
+ALLOWED = {"pendulum", "airflow.sdk", "airflow.providers.standard.operators.empty", "infra.orchestration.operator"}
 TEMPLATE = re.compile(r"\{\{\s*params\.[a-z_]+\s*\}\}")
 
 
@@ -29,7 +29,9 @@ def test_a_dag_imports_nothing_but_airflow_and_the_operator(path):
 
 @pytest.mark.parametrize("path", DAGS, ids=lambda p: p.name)
 def test_only_checked_params_reach_an_argument_list(path):
-    texts = [n.value for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {id(k.value) for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords if k.arg == "map_index_template"}  # shown, never run
+    texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in names]
     assert [t for t in texts if "{{" in t and not TEMPLATE.fullmatch(t)] == []
 
 

@@ -70,7 +70,7 @@ def test_a_datasets_columns_are_those_of_its_contract(path):
         assert plain[column.name]["verbose_name"] == column.chinese
         assert plain[column.name]["description"] == column_comment(column)
     labels = {c["column_name"]: c["expression"] for c in dataset["columns"] if c["expression"] is not None}
-    assert set(labels) == {f"{c.name}_label" for c in view_columns(contract) if c.allowed}
+    assert set(labels) == {f"{c.name}_label" for c in view_columns(contract) if c.allowed or c.type in ("BOOLEAN", "ARRAY<STRING>")}
     for column in view_columns(contract):
         for value, label in column.allowed:
             assert f"WHEN '{value}' THEN '{label}'" in labels[f"{column.name}_label"]
@@ -175,13 +175,21 @@ def test_filters_reach_the_charts_that_have_their_column_and_no_others(path):
     board = FILES[path]
     charts = {c["uuid"]: c for c in of_kind("charts").values()}
     assert board["metadata"]["native_filter_configuration"]
+    # What only narrows another filter reaches no chart: the two may differ for a moment.
+    narrowing = {parent for f in board["metadata"]["native_filter_configuration"] for parent in f["cascadeParentIds"]}
     for wanted in board["metadata"]["native_filter_configuration"]:
         # Numbers of charts change when they are imported, so a scope is said by fixed ids only.
         assert wanted["scope"]["excluded"] == []
         columns = {target["column"]["name"] for target in wanted["targets"]} or {"registration_month"}
         for node in nodes_of(board, "CHART"):
             chart = charts[node["meta"]["uuid"]]
-            has = columns <= {c["column_name"] for c in datasets()[chart["dataset_uuid"]]["columns"]}
+            # What is told over time is not narrowed to one of its times.
+            over_time = columns == {"period_name"} and chart["params"].get("x_axis") == "period_end"
+            has = (
+                wanted["id"] not in narrowing
+                and not over_time
+                and columns <= {c["column_name"] for c in datasets()[chart["dataset_uuid"]]["columns"]}
+            )
             assert has == bool(set(node["parents"]) & set(wanted["scope"]["rootPath"])), (wanted["name"], chart["slice_name"])
             if has and wanted["filterType"] == "filter_time":
                 assert [f["subject"] for f in chart["params"]["adhoc_filters"] if f["operator"] == "TEMPORAL_RANGE"] == ["registration_month"]
@@ -192,9 +200,16 @@ def test_filters_reach_the_charts_that_have_their_column_and_no_others(path):
     }
 
 
+# Rows are shown as they are of one subject alone.
+OF_ONE_SUBJECT = {a["uuid"] for a in of_kind("datasets").values() if a["table_name"].startswith("archive_")}
+
+
 @pytest.mark.parametrize("path", of_kind("charts"))
 def test_a_chart_is_an_aggregate_of_few_rows(path):
     params = FILES[path]["params"]
+    if FILES[path]["dataset_uuid"] in OF_ONE_SUBJECT and params["query_mode"] == "raw":
+        assert 0 < params["row_limit"] <= 1000
+        return
     assert params.get("query_mode", "aggregate") == "aggregate"
     assert not params.get("all_columns")
     assert params.get("metrics") or params["metric"]
@@ -242,7 +257,7 @@ def test_what_was_deployed_has_no_differences():
         ("slice_name", lambda a: a["params"].update(viz_type="pie")),
         ("columns", lambda a: a["columns"].append({"column_name": "more"})),
         ("columns", lambda a: a["columns"].pop()),
-        ("metrics", lambda a: a["metrics"][0].update(expression="COUNT(*)")),
+        ("metrics", lambda a: a["metrics"][0].update(expression="COUNT(1)")),
         ("position", lambda a: a["position"].update({"CHART-more": {"type": "CHART", "meta": {}}})),
         ("slug", lambda a: a["metadata"]["native_filter_configuration"].pop()),
         ("slug", lambda a: a.update(published=False)),

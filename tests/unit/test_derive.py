@@ -14,11 +14,14 @@ from catalog.derive import (
     column_mask,
     contents_sql,
     create_table_sql,
+    event_sql,
     header_bindings,
     physical_columns,
     quarantine_of,
+    records_of,
     required_headers,
     spark_schema,
+    statement_order_sql,
     statistics_columns,
     table_name,
     tracked,
@@ -27,7 +30,7 @@ from catalog.derive import (
 )
 from catalog.properties import Kind
 
-ROLES = ["analyst", "leader", "steward", "supervisor", "operator", "publisher"]
+ROLES = ["analyst", "leader", "steward", "supervisor", "district", "operator", "publisher"]
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,11 @@ def test_the_contents_of_a_tracked_table_are_its_keys_and_what_a_run_wrote(contr
     assert checksum_sql(archive, engine) in new
     assert "WHERE write_number >= 7)" in new
     assert "';7:'" in part
+    # Where a run wrote all of it, the same text comes of one look.
+    every = contents_sql(archive, engine, "t", 0)
+    assert every.count("FROM t") == 1
+    assert f"';0:', {checksum_sql(archive, engine)})" in every
+    assert "CAST(write_number AS" in every
 
 
 def test_only_a_tracked_table_has_contents_since_a_run(contracts):
@@ -332,11 +340,31 @@ def test_the_publisher_makes_views_and_writes_no_table(rules):
 
 
 FEEDS = {c.id for c in load_contracts().values() if c.layer == "bronze"}
-GOLD = {"gold.archive_subject", "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"}
-OPS = {"ops.deliveries", "ops.delivery_findings", "ops.quality_results", "ops.releases"}
+THEMES = {
+    "gold.archive_complaint",
+    "gold.archive_credit",
+    "gold.archive_enforcement",
+    "gold.archive_exit",
+    "gold.archive_property",
+    "gold.archive_relations",
+}
+GOLD = THEMES | {
+    f"gold.{n}"
+    for n in (
+        "archive_subject",
+        "archive_timeline",
+        "economy_indicators",
+        "mart_exits_monthly",
+        "mart_registrations_monthly",
+        "mart_subject_marks_monthly",
+    )
+}
+SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores"}
+OPS = SENT | {"ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
-FACTS = {"silver.subject_registration", "silver.subject_key"}
+FACTS = {"silver.subject_registration", "silver.subject_key", "silver.party"}
 MAPPINGS = {"silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"}
+PROBLEMS = {"silver.quality_problem", "ops.quality_problems"}
 
 
 @pytest.mark.parametrize(
@@ -344,9 +372,9 @@ MAPPINGS = {"silver.mapping_use", "silver.mapping_status", "silver.unmapped_valu
     [
         ("analyst", GOLD | OPS | CODES | FACTS),
         ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
-        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | FEEDS | {"silver.identity_review"}),
-        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | FEEDS | {"silver.identity_review"}),
-        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_review", "ops.deliveries"}),
+        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
+        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
+        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_link", "silver.identity_review"} | SENT),
         ("nobody", set()),
     ],
 )
@@ -354,6 +382,28 @@ def test_readers_read_what_the_contract_says(contracts, rules, group, readable):
     granted = {name for name, c in contracts.items() if access(rules, group, "lake", c.layer, c.name)[0]}
     assert granted == readable
     assert all(access(rules, group, "lake", c.layer, c.name)[0] <= {"SELECT"} for c in contracts.values())
+
+
+def district_rule(rules, group, table):
+    (found,) = [r for r in rules["tables"] if r.get("group") == group and r["table"] == table]
+    return found
+
+
+def test_a_district_office_reads_the_rows_of_its_district_alone(contracts):
+    rules = trino_rules(contracts.values(), ROLES, ["440106", "440111", "440106"])
+    offices = {r["group"] for r in rules["tables"] if "district" in r.get("group", "")}
+    assert offices == {"district_440106", "district_440111"}
+    for group in offices:
+        granted = {i for i, c in contracts.items() if access(rules, group, "lake", c.layer, c.name)[0]}
+        assert granted == GOLD
+        assert all("filter" in r for r in rules["tables"] if r.get("group") == group)
+    own = district_rule(rules, "district_440106", "archive_subject")
+    assert own["filter"] == "district_code = '440106' OR supervising_district_code = '440106'"
+    assert {c["name"] for c in own["columns"]} == {"legal_representative", "registered_address"}
+    assert (
+        district_rule(rules, "district_440106", "archive_complaint")["filter"] == "subject_id IN (SELECT subject_id FROM lake.gold.archive_subject)"
+    )
+    assert access(rules, "district", "lake", "gold", "archive_subject") == (set(), {}), "nobody reads all of it by the role alone"
 
 
 def test_an_archive_shows_people_to_the_steward_alone(rules):
@@ -383,5 +433,26 @@ def test_a_mask_has_the_type_of_its_column(contracts):
 def test_roles_must_be_known(contracts):
     with pytest.raises(ValueError, match="publisher is missing"):
         trino_rules(contracts.values(), ["analyst"])
-    with pytest.raises(ValueError, match=r"gold\.archive_subject: readers leader are no roles"):
+    with pytest.raises(ValueError, match=r"gold\.archive_complaint: readers leader are no roles"):
         trino_rules(contracts.values(), [role for role in ROLES if role != "leader"])
+
+
+def test_an_event_says_its_columns_in_the_words_of_a_reader(contracts):
+    of = {(e.feed, e.event): event_sql(contracts[f"bronze.{e.feed}"], e) for e in contracts["gold.archive_timeline"].events}
+    ended = of["registration_cancellations", "退出或恢复登记"]
+    assert (ended["party"], ended["occurred_on"]) == ("subject_party", "exited_on")
+    assert "concat('退出类型：', CASE exit_kind WHEN 'deregistered' THEN '注销' " in ended["summary"]
+    fined = of["penalties", "行政处罚"]["summary"]
+    assert "concat('罚款金额：', concat(format_number(fine_amount, 2), ' 元'))" in fined
+    assert "concat('出资比例：', concat(format_number(holding_ratio * 100, 2), '%'))" in of["shareholders", "股东出资变动"]["summary"]
+    assert "CASE WHEN is_suspected THEN '是' WHEN NOT is_suspected THEN '否' END" in of["advertising", "广告监测"]["summary"]
+    lodged = of["complaints", "被投诉举报"]
+    assert lodged["party"] == "respondent_party"
+    assert "'Asia/Shanghai'" in lodged["occurred_on"], "of a time the day in China, whatever the session's clock"
+
+
+def test_statements_of_an_exchange_feed_are_ordered_by_when_its_source_changed_them(contracts):
+    assert statement_order_sql(records_of(contracts["bronze.other_penalties"])).startswith(
+        "coalesce(unix_millis(source_changed_at), CAST(source_revision"
+    )
+    assert statement_order_sql(records_of(contracts["bronze.penalties"])).startswith("CAST(source_revision")

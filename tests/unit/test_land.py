@@ -1,7 +1,9 @@
 """Landing: strict decoding, columns bound by name, bad records kept as text, bad files refused with a message for a clerk."""
 
 import datetime as dt
+import os
 import re
+import time
 import tracemalloc
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -285,6 +287,15 @@ def test_what_the_sender_counted_is_compared(box, manifest, says):
     (delivery,) = box.land()
     assert (delivery.state, says is None or says in delivery.reason) == ("refused" if says else "landed", True)
     assert list(box.path.iterdir()) == []
+
+
+def test_what_came_first_is_landed_first_whatever_it_is_called(box, tmp_path):
+    for number, name in enumerate(("z.csv", "a.csv", "m.csv")):
+        (tmp_path / "sent").write_text(f"{HEADER}\n{ROW}\n" + f"{ROW}\n" * number)
+        os.utime(tmp_path / "sent", (1, 2 - number))  # as a copy that keeps the times of its origin
+        (tmp_path / "sent").rename(box.path / name)
+        time.sleep(0.02)  # the clock of a file system ticks
+    assert [d.file_name for d in box.land()] == ["z.csv", "a.csv", "m.csv"]
 
 
 def test_what_is_no_file_of_its_own_is_not_taken(box, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """Readers' views and the ledger's projections follow the contracts."""
 
-import datetime as dt
 import re
 
 import pytest
@@ -10,7 +9,7 @@ from catalog.derive import all_tables, physical_columns, table_name, table_schem
 from infra.ledger import TableVersion
 from infra.problems import Problem
 from spark_jobs import publish
-from spark_jobs.publish import PROJECTIONS, replay_views, view_sql
+from spark_jobs.publish import replay_views, view_sql
 
 CONTRACTS = load_contracts()
 MONTHLY, QUARANTINE, RELEASES = "gold.mart_registrations_monthly", "silver.registration_subjects_quarantine", "ops.releases"
@@ -29,18 +28,6 @@ def test_a_quote_in_a_comment_or_release_can_t_end_the_text():
     assert "'R''1' AS release_id" in view_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R'1")
 
 
-def test_projections_have_as_many_columns_as_their_contracts():
-    assert set(PROJECTIONS) == {i for i, c in CONTRACTS.items() if c.layer == "ops"}
-    for identity, sql in PROJECTIONS.items():
-        # Without what stands in brackets (calls, sub-queries), the select list is what the commas divide.
-        flat = re.sub(r"DISTINCT ON \(.*?\)", "", sql)
-        while "(" in flat:
-            flat = re.sub(r"\([^()]*\)", "", flat)
-        selected = re.search(r"SELECT (.*?)\sFROM\s", flat, re.S)
-        assert selected
-        assert len(selected[1].split(",")) == len(physical_columns(CONTRACTS[identity])), identity
-
-
 def test_a_view_of_the_ledger_is_pinned_to_nothing_and_names_its_own_release():
     sql = view_sql(CONTRACTS[RELEASES], None, "R00000042")
     assert sql.endswith("FROM lake.ops_tables.releases")
@@ -57,6 +44,7 @@ class Trino:
         self.columns = [[table_schema(c), c.name, column.name] for c in tables for column in physical_columns(c)]
         self.release = release
         self.asked = []
+        self.standing = []  # views as information_schema tells them
 
     def cursor(self):
         return self
@@ -67,21 +55,41 @@ class Trino:
     def fetchall(self):
         if "information_schema.columns" in self.asked[-1]:
             return self.columns
-        return [[self.release]] if self.asked[-1].startswith("SELECT DISTINCT release_id") else []
+        if "information_schema.views" in self.asked[-1]:
+            return self.standing
+        return [[self.release]] if self.asked[-1].startswith("SELECT release_id") else []
 
     @property
     def views(self):
         return [m[1] for sql in self.asked if (m := re.match(r"CREATE OR REPLACE VIEW lake_publish\.(\S+) ", sql))]
 
 
+class Notes:
+    """What the ledger notes of views."""
+
+    def __init__(self):
+        self.made = {}
+
+    def views_made(self):
+        return dict(self.made)
+
+    def views_unmade(self, names):
+        for name in names:
+            self.made.pop(name, None)
+
+    def note_views(self, definitions):
+        self.made |= definitions
+
+
 @pytest.fixture
 def replayed(monkeypatch):
     """``replayed(trino, *pinned ids)``: what became of a replay of R00000042 over all tables."""
+    notes = Notes()
 
     def replay(trino, *pinned):
         monkeypatch.setattr(publish, "as_publisher", lambda context: trino)
         tables = all_tables(CONTRACTS)
-        return replay_views(None, tables, "R00000042", [TableVersion(table_name(tables[i]), 7, 10, "1") for i in pinned])
+        return replay_views(None, notes, tables, "R00000042", [TableVersion(table_name(tables[i]), 7, 10, "1") for i in pinned])
 
     return replay
 
@@ -92,9 +100,29 @@ def test_views_are_made_of_what_is_released_and_of_the_ledger(replayed):
     assert replayed(trino, MONTHLY, QUARANTINE) == len(trino.views)
     assert set(trino.views) == {MONTHLY, QUARANTINE} | {i for i, c in CONTRACTS.items() if c.layer == "ops"}
     assert [sql for sql in trino.asked if "FOR VERSION AS OF 7" in sql] == [view_sql(tables[i], 7, "R00000042") for i in (MONTHLY, QUARANTINE)]
-    assert [sql for sql in trino.asked if sql.startswith("SELECT DISTINCT release_id")] == [
-        f"SELECT DISTINCT release_id FROM lake.{i}" for i in (MONTHLY, QUARANTINE)
+    assert [sql for sql in trino.asked if sql.startswith("SELECT release_id")] == [
+        f"SELECT release_id FROM lake.{i} LIMIT 1" for i in (MONTHLY, QUARANTINE)
     ]
+
+
+def test_what_a_release_does_not_change_is_left_as_it_stands(replayed):
+    tables = all_tables(CONTRACTS)
+    first = Trino(tables.values())
+    replayed(first, MONTHLY, QUARANTINE)
+    standing = [
+        [*name.split("."), sql] for name in first.views for sql in first.asked if sql.startswith(f"CREATE OR REPLACE VIEW lake_publish.{name} ")
+    ]
+    again, lost, moved = (Trino(tables.values()) for _ in range(3))
+    again.standing = standing
+    assert replayed(again, MONTHLY, QUARANTINE) == len(first.views)
+    assert again.views == []
+    # One that has gone, or that shows another version, is made.
+    lost.standing = [row for row in standing if row[1] != "mart_registrations_monthly"]
+    replayed(lost, MONTHLY, QUARANTINE)
+    assert lost.views == [MONTHLY]
+    moved.standing = [[*row[:2], row[2].replace("VERSION AS OF 7", "VERSION AS OF 6")] for row in standing]
+    replayed(moved, MONTHLY, QUARANTINE)
+    assert set(moved.views) == {MONTHLY, QUARANTINE}
 
 
 def test_every_column_gets_its_comment_again(replayed):
@@ -127,46 +155,3 @@ def test_contents_are_compared_by_rows_and_by_checksums_of_one_kind(rows, checks
     assert publish.differs(TableVersion("gold_tables.t", 4, 2, "crc32:7"), rows, checksum) is differs
     # What an earlier version of the program noted: sums of another kind, without its name.
     assert publish.differs(TableVersion("gold_tables.t", 4, 2, "46138725867863153308"), rows, checksum) is (rows != 2)
-
-
-def test_a_digest_tells_rows_apart_but_not_their_order():
-    rows = [("D1", 3, None), ("D2", 4, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))]
-    assert publish.contents_digest(rows) == publish.contents_digest(rows[::-1])
-    for other in (rows[:1], [*rows, rows[0]], [("D1", 3, ""), rows[1]], [("D1", 4, None), rows[1]]):
-        assert publish.contents_digest(other) != publish.contents_digest(rows)
-
-
-class Counting:
-    """A ledger whose projection has rows that came at moments 1, 2, 3 …"""
-
-    def __init__(self, moments):
-        self.moments = moments
-
-    def rows(self, sql):
-        limit = re.search(r"at (<=|>) timestamptz '(\d+)'", sql)
-        kept = [m for m in self.moments if not limit or (m <= int(limit[2])) == (limit[1] == "<=")]
-        if "max(" in sql:
-            return [(len(kept), str(max(kept)) if kept else None)]
-        return [(len(kept),)] if "count(*)" in sql else [(m,) for m in kept]
-
-
-@pytest.mark.parametrize(
-    ("moments", "note", "mode", "written"),
-    [
-        ([1, 2, 3], "rows:2 until:2", "append", [3]),
-        ([1, 2], "rows:2 until:2", "append", []),
-        ([1, 2, 3], None, "overwrite", [1, 2, 3]),
-        ([1, 2, 3], "silver/1", "overwrite", [1, 2, 3]),  # somebody else's
-        ([2, 3], "rows:2 until:2", "overwrite", [2, 3]),  # the ledger of a backup
-        ([], "rows:0 until:None", "overwrite", []),
-    ],
-)
-def test_a_projection_that_only_gains_rows_gets_the_new_ones(monkeypatch, moments, note, mode, written):
-    monkeypatch.setattr(publish.delta, "files", lambda table: ())
-    found = publish._growth(Counting(moments), "SELECT at FROM t", "at", note, "ops_tables.t")
-    assert found == (mode, [(m,) for m in written], f"rows:{len(moments)} until:{max(moments, default=None)}")
-
-
-def test_a_projection_of_many_files_is_written_anew(monkeypatch):
-    monkeypatch.setattr(publish.delta, "files", lambda table: ["a"] * publish.delta.MOST_FILES)
-    assert publish._growth(Counting([1, 2]), "SELECT at FROM t", "at", "rows:1 until:1", "ops_tables.t")[:2] == ("overwrite", [(1,), (2,)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +13,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
-from catalog.contract import FIELDS, Column, load_contracts
+from catalog.contract import FIELDS, RECORD_STATE, Column, load_contracts
 from catalog.derive import create_table_sql, quarantine_of, records_of, silver_of
 from catalog.properties import Kind
+from infra import trial
+from infra.problems import Problem
 from infra.settings import REPO
 from spark_jobs.ingest import land
+from spark_jobs.ingest.exchange import GONE
 from spark_jobs.refine.batches import UNSPLITTABLE, spark_ddl
 from spark_jobs.refine.records import output_schema, own_columns, refine_batches, refine_columns
 from spark_jobs.refine.values import reader
@@ -199,7 +205,8 @@ def test_the_tables_of_a_feed_follow_from_its_contract(feed):
     assert silver_of(feed) == (aside, records)
     assert (records.kind, records.id, records.readers) == (Kind.RECORD, f"silver.{feed.name}", feed.record_readers)
     assert "到达）" not in records.chinese
-    assert [c.name for c in records.columns][: len(own_columns(feed))] == [c.name for c in own_columns(feed)]
+    own = [c.name for c in own_columns(feed) if c.name != RECORD_STATE]  # it becomes the state of the fact
+    assert [c.name for c in records.columns][: len(own)] == own
     assert records.keys == ("delivery_id", "row_number")
     assert {"record_id", "effective_from", "fact_outcome", "write_number"} <= {c.name for c in records.columns}
     # What the refinement makes is what the table takes, column by column.
@@ -231,6 +238,40 @@ def test_a_feed_is_added_as_the_how_to_says(tmp_path):
     assert (record["liquidated_damages"], record["is_disclosed"]) == ([Decimal("5000.00"), None], [True, True])
     assert record["reasons"] == [[], ["columns_aligned", "contract_filed_on_readable"]]
     assert [c.id for c in silver_of(feed)] == ["silver.contract_filings_quarantine", "silver.contract_filings"]
+    # `./lake try` says so in the how-to's words.
+    said = io.StringIO()
+    trial.show(feed, path, 5, False, Console(file=said, width=200))
+    assert re.search(r"^《.*条没有问题$", text, re.M)[0] == said.getvalue().splitlines()[0]
+    assert "columns_aligned" in said.getvalue()
+    assert "5000.00" in said.getvalue()
+
+
+def test_a_trial_says_what_is_wrong_with_the_file_or_the_contract(tmp_path):
+    penalties, path = CONTRACTS["bronze.penalties"], tmp_path / "处罚.csv"
+    path.write_text("甲,乙\n1,2\n", encoding="utf-8")
+    with pytest.raises(Problem, match="会被拒收"):
+        trial.read(penalties, path)
+    with pytest.raises(Problem, match="没有文件"):
+        trial.read(penalties, tmp_path / "没有.csv")
+    rule = next(r for r in penalties.rules if "check" in r.arguments)
+    wrong = replace(penalties, rules=(replace(rule, arguments={"check": "kode_checked"}),))
+    with pytest.raises(Problem, match=r"penalties.yaml 写了没有的 check：kode_checked.*code_checked"):
+        trial.read(wrong, path)
+
+
+def test_a_trial_shows_brackets_as_they_were_delivered(tmp_path):
+    path, said = tmp_path / "处罚.csv", io.StringIO()
+    path.write_text("决定书文号,统一社会信用代码,当事人,处罚类别,决定日期\n参见[/附件]1号,,演示[abc]有限公司,警告,2019-02-03\n", encoding="utf-8")
+    trial.show(PENALTIES, path, 5, False, Console(file=said, width=200))
+    assert "参见[/附件]1号" in said.getvalue()
+    assert "演示[abc]有限公司" in said.getvalue()
+
+
+def test_a_trial_of_the_register_s_samples_reads_as_the_lake_does():
+    path = next((REPO / "samples" / "registrations").glob("*_1979.csv"))
+    found = trial.read(CONTRACTS["bronze.registration_subjects"], path)
+    assert found
+    assert all(r["subject_name"] and not r["reasons"] for r in found)
 
 
 TEXT = st.one_of(st.none(), st.text(max_size=30), st.sampled_from([*PENALTY.values(), "９" * 40, "1e400", "-0", "%", "2026-13-01 25:61", "\x00"]))
@@ -258,3 +299,55 @@ def test_any_text_has_an_outcome_and_fits_the_table(feed, data):
     assert made[-1]["reasons"] == [UNSPLITTABLE]
     # What goes on has a key and a day.
     assert [r for r in made if not r["reasons"] and not (r["record_id"] and r["effective_from"])] == []
+
+
+# --- what a source withdraws, and when it changed a row -----------------------------------------------------------------
+
+TAX = CONTRACTS["bronze.tax_flags"]
+FLAG = {
+    "credit_code": "91440101633203772F", "subject_name": "广州市演示有限公司", "tax_period": "2025Q4", "tax_status": "正常", "tax_credit_grade": "A",
+    "determined_on": "2026-01-15", "record_state": "", "source_changed_at": "2026-02-01 16:30:00.123+00",
+}  # fmt: skip
+
+
+def test_a_row_holds_from_the_day_in_china_on_which_its_source_changed_it():
+    row = refined(TAX, FLAG)
+    assert row["source_changed_at"] == dt.datetime(2026, 2, 1, 16, 30, 0, 123000, tzinfo=dt.UTC)
+    assert (row["fact_state"], row["occurred_on"], row["reasons"]) == ("active", dt.date(2026, 1, 15), [])
+    batch = pa.RecordBatch.from_pydict(
+        {name: [text] for name, text in FLAG.items()}
+        | {
+            "delivery_id": ["D1"],
+            "row_number": [1],
+            "raw_line": pa.array([None], pa.string()),
+            "arrived_at": [dt.datetime(2026, 3, 5, tzinfo=dt.UTC)],
+        }
+        | {"business_date": pa.array([dt.date(2026, 3, 4)], pa.date32()), "simulated": [True]}
+    )
+    (out,) = refine_batches(TAX)(iter([batch]))
+    assert out.column("effective_from").to_pylist() == [dt.date(2026, 2, 2)]
+
+
+def test_a_row_that_was_only_touched_says_nothing_new():
+    first, touched = refined(TAX, FLAG), refined(TAX, FLAG, source_changed_at="2026-02-03 09:00:00+08")
+    assert first["content_hash"] == touched["content_hash"]
+    assert first["content_hash"] != refined(TAX, FLAG, tax_status="非正常")["content_hash"]
+
+
+@pytest.mark.parametrize("word", ["删除", "已删除", "已撤销", "withdrawn", "D", "delete"])
+def test_a_withdrawn_record_needs_nothing_but_its_key_and_the_time(word):
+    gone = dict.fromkeys(FLAG, "") | {"credit_code": FLAG["credit_code"], "tax_period": "2025年第四季度", "record_state": word}
+    row = refined(TAX, gone, source_changed_at="2026-02-05 10:00:00+08")
+    assert (row["fact_state"], row["reasons"], row["quality_marks"]) == ("withdrawn", [], [])
+    assert row["occurred_on"] == dt.date(2026, 2, 5)
+    assert row["record_id"] == refined(TAX, FLAG)["record_id"]
+    # Without a key nobody can say what is withdrawn, without a time not when.
+    assert refined(TAX, gone, source_changed_at="2026-02-05 10:00:00+08", tax_period="")["reasons"]
+    assert refined(TAX, gone)["reasons"]
+    # The same emptiness is no record where nothing is withdrawn.
+    assert refined(TAX, gone, source_changed_at="2026-02-05 10:00:00+08", record_state="")["reasons"]
+
+
+def test_what_the_lake_writes_for_a_record_that_is_gone_is_understood():
+    assert dict(TAX.column("record_state").spoken)[GONE] == "withdrawn"
+    assert [f.name for f in RECORD_FEEDS if f.exchange] == ["court_enforcement", "other_licences", "other_penalties", "social_security", "tax_flags"]

@@ -55,7 +55,8 @@ def test_a_good_record():
         "capital_status": "yuan", "industry_section": "F", "industry_basis": "name", "registration_authority": None, "supervising_authority": None,
         "supervising_district_code": None, "registered_address": "广州市天河区体育西路1号", "district_code": "440106", "district_name": "天河区",
         "district_confidence": "exact", "district_reason": None, "business_scope": "服装批发;服装零售", "scope_truncated": False,
-        "province_name": "广东", "region_name": "广州", "corrections": [], "crosswalks": [], "ended": [], "unmapped": [],
+        "province_name": "广东", "region_name": "广州", "trade_name": "甲乙", "name_spellings": "jiayi jy", "corrections": [], "crosswalks": [], "ended": [], "unmapped": [],
+        "short_name": None,  # 演示: too short
         "quality_marks": [], "reasons": [],
         "content_hash": content_hash(refine(GOOD, TODAY)),
     }  # fmt: skip

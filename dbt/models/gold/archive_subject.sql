@@ -6,31 +6,14 @@
     pre_hook="{% if is_incremental() %}{{ take_out(this, changed_subjects(), 'subject_id', '') }}{% endif %}"
 ) }}
 
-{% set latest = ['credit_code', 'registration_number', 'identifier_kind', 'identifier_check', 'subject_name', 'quality_marks'] %}
-{# Columns that belong together, and where a record says something about them. #}
-{% set stated = {
-    'kind': (['enterprise_type', 'enterprise_type_code'], 'enterprise_type is not null'),
-    'category': (['subject_category', 'category_basis'], "subject_category <> 'unknown'"),
-    'ownership': (['ownership_group'], "ownership_group <> 'unknown'"),
-    'representative': (['legal_representative'], 'legal_representative is not null'),
-    'capital': (['registered_capital_text', 'registered_capital', 'capital_amount', 'capital_unit', 'capital_currency', 'capital_rate', 'capital_rate_year', 'capital_status'], "capital_status <> 'not_stated'"),
-    'industry': (['industry_section', 'industry_basis'], 'industry_section is not null'),
-    'registrar': (['registration_authority'], 'registration_authority is not null'),
-    'supervisor': (['supervising_authority', 'supervising_district_code'], 'supervising_authority is not null'),
-    'place': (['registered_address', 'district_code', 'district_name', 'district_confidence', 'district_reason'], 'registered_address is not null'),
-    'scope': (['business_scope', 'scope_truncated'], 'business_scope is not null'),
-    'province': (['province_name'], 'province_name is not null'),
-    'region': (['region_name'], 'region_name is not null'),
-} %}
-
+{% set latest = ['subject_name', 'trade_name', 'name_spellings', 'quality_marks'] %}
+{% set identifier = ['credit_code', 'registration_number', 'identifier_kind', 'identifier_check'] %}
+{# A code that passes its checks is not replaced by a mistyped one that came later. #}
+{% set checked = "identifier_kind = 'uscc' and identifier_check in ('passed', 'pilot')" %}
 with facts as (
     select *
-    from {{ source('silver_tables', 'subject_registration') }}
-    where
-        fact_outcome = 'applied'
-        {% if is_incremental() %}
-        and subject_id in {{ changed_subjects() }}
-        {% endif %}
+    from {{ 'changed_fact' if is_incremental() else source('silver_tables', 'subject_registration') }}
+    where fact_outcome = 'applied'
 ),
 
 several as (
@@ -44,12 +27,14 @@ subjects as (
     select
         subject_id,
         max_by(struct({{ latest | join(', ') }}), effective_from) as latest,
+        coalesce({{ last_stated(identifier, checked) }}, max_by(struct({{ identifier | join(', ') }}), effective_from)) as identifier,
         max_by(registration_date, effective_from) as registration_date,
-        {% for name, (columns, condition) in stated.items() %}
-        {{ last_stated(columns, condition) }} as {{ name }},
+        {% for group in stated_groups() %}
+        {{ last_stated(group.columns, group.condition) }} as of_{{ group.by }},
         {% endfor %}
         -- In the order in which they came into use, each once.
         array_distinct(transform(array_sort(collect_list(struct(effective_from, subject_name))), used -> used.subject_name)) as names,
+        array_distinct(transform(array_sort(collect_list(struct(effective_from, credit_code)) filter (where {{ checked }})), used -> used.credit_code)) as codes,
         max(effective_from) as effective_from,
         count(*) as fact_count,
         count_if(is_conflict) as conflict_count,
@@ -64,11 +49,13 @@ subjects as (
     select
         subject_id,
         struct({{ latest | join(', ') }}) as latest,
+        struct({{ identifier | join(', ') }}) as identifier,
         registration_date,
-        {% for name, (columns, condition) in stated.items() %}
-        case when {{ condition }} then struct({{ columns | join(', ') }}) end as {{ name }},
+        {% for group in stated_groups() %}
+        case when {{ group.condition }} then struct({{ group.columns | join(', ') }}) end as of_{{ group.by }},
         {% endfor %}
         array(subject_name) as names,
+        cast(array() as array<string>) as codes,
         effective_from,
         cast(1 as bigint) as fact_count,
         cast(is_conflict as bigint) as conflict_count,
@@ -96,43 +83,54 @@ sections as (
 select
     subjects.subject_id,
     latest.subject_name as subject_name,
-    latest.credit_code as credit_code,
-    latest.registration_number as registration_number,
-    latest.identifier_kind as identifier_kind,
-    latest.identifier_check as identifier_check,
+    identifier.credit_code as credit_code,
+    identifier.registration_number as registration_number,
+    identifier.identifier_kind as identifier_kind,
+    identifier.identifier_check as identifier_check,
     subjects.registration_date,
-    kind.enterprise_type as enterprise_type,
-    kind.enterprise_type_code as enterprise_type_code,
-    coalesce(category.subject_category, 'unknown') as subject_category,
-    coalesce(category.category_basis, 'unknown') as category_basis,
-    coalesce(ownership.ownership_group, 'unknown') as ownership_group,
-    representative.legal_representative as legal_representative,
-    capital.registered_capital_text as registered_capital_text,
-    capital.registered_capital as registered_capital,
-    capital.capital_amount as capital_amount,
-    capital.capital_unit as capital_unit,
-    capital.capital_currency as capital_currency,
-    capital.capital_rate as capital_rate,
-    capital.capital_rate_year as capital_rate_year,
-    coalesce(capital.capital_status, 'not_stated') as capital_status,
-    industry.industry_section as industry_section,
+    of_enterprise_type.enterprise_type as enterprise_type,
+    of_enterprise_type.enterprise_type_code as enterprise_type_code,
+    coalesce(of_subject_category.subject_category, 'unknown') as subject_category,
+    coalesce(of_subject_category.category_basis, 'unknown') as category_basis,
+    coalesce(of_ownership_group.ownership_group, 'unknown') as ownership_group,
+    of_legal_representative.legal_representative as legal_representative,
+    of_capital_status.registered_capital_text as registered_capital_text,
+    of_capital_status.registered_capital as registered_capital,
+    of_capital_status.capital_amount as capital_amount,
+    of_capital_status.capital_unit as capital_unit,
+    of_capital_status.capital_currency as capital_currency,
+    of_capital_status.capital_rate as capital_rate,
+    of_capital_status.capital_rate_year as capital_rate_year,
+    coalesce(of_capital_status.capital_status, 'not_stated') as capital_status,
+    of_industry_section.industry_section as industry_section,
     coalesce(sections.industry_title, '未分配') as industry_section_name,
-    coalesce(industry.industry_basis, 'unassigned') as industry_basis,
-    registrar.registration_authority as registration_authority,
-    supervisor.supervising_authority as supervising_authority,
-    supervisor.supervising_district_code as supervising_district_code,
-    place.registered_address as registered_address,
-    place.district_code as district_code,
-    coalesce(place.district_name, '未分配') as district_name,
-    coalesce(place.district_confidence, 'unassigned') as district_confidence,
-    case when place is null then 'no_address' else place.district_reason end as district_reason,
-    scope.business_scope as business_scope,
-    coalesce(scope.scope_truncated, false) as scope_truncated,
-    province.province_name as province_name,
-    region.region_name as region_name,
+    coalesce(of_industry_section.industry_basis, 'unassigned') as industry_basis,
+    of_registration_authority.registration_authority as registration_authority,
+    of_supervising_authority.supervising_authority as supervising_authority,
+    of_supervising_authority.supervising_district_code as supervising_district_code,
+    of_registered_address.registered_address as registered_address,
+    of_registered_address.district_code as district_code,
+    coalesce(of_registered_address.district_name, '未分配') as district_name,
+    coalesce(of_registered_address.district_confidence, 'unassigned') as district_confidence,
+    case when of_registered_address is null then 'no_address' else of_registered_address.district_reason end as district_reason,
+    of_business_scope.business_scope as business_scope,
+    coalesce(of_business_scope.scope_truncated, false) as scope_truncated,
+    of_province_name.province_name as province_name,
+    of_region_name.region_name as region_name,
+    latest.trade_name as trade_name,
+    -- What is typed to find a subject: parts of its names, a code, how its name is read.
+    concat_ws(' ',
+        latest.subject_name,
+        nullif(array_join(array_remove(names, latest.subject_name), ' '), ''),
+        identifier.credit_code,
+        nullif(array_join(case when identifier.credit_code is null then codes else array_remove(codes, identifier.credit_code) end, ' '), ''),
+        identifier.registration_number,
+        latest.name_spellings
+    ) as search_text,
     latest.quality_marks as quality_marks,
     contested.subject_id is not null as is_contested,
     array_remove(names, latest.subject_name) as former_names,
+    case when identifier.credit_code is null then codes else array_remove(codes, identifier.credit_code) end as former_codes,
     subjects.effective_from,
     subjects.fact_count,
     subjects.conflict_count,
@@ -143,4 +141,4 @@ select
     subjects.value_kind
 from subjects
 left join contested on contested.subject_id = subjects.subject_id
-left join sections on sections.industry_code = industry.industry_section
+left join sections on sections.industry_code = of_industry_section.industry_section

@@ -6,10 +6,10 @@
 ) }}
 
 with subjects as (
-    select *, cast(trunc(registration_date, 'MM') as date) as month
+    select {{ few('changed') }} *, cast(trunc(registration_date, 'MM') as date) as month
     from {{ ref('archive_subject') }}
     {% if is_incremental() %}
-    where cast(trunc(registration_date, 'MM') as date) in {{ changed_months() }}
+    left semi join {{ changed_months() }} as changed on cast(trunc(registration_date, 'MM') as date) = changed.registration_month
     {% endif %}
 )
 

@@ -4,13 +4,13 @@
 ) }}
 
 with marked as (
-    select
+    select {{ few('changed') }}
         cast(trunc(registration_date, 'MM') as date) as month,
         district_code, district_name, subject_category, as_of, value_kind,
         explode(quality_marks) as mark
     from {{ ref('archive_subject') }}
     {% if is_incremental() %}
-    where cast(trunc(registration_date, 'MM') as date) in {{ changed_months() }}
+    left semi join {{ changed_months() }} as changed on cast(trunc(registration_date, 'MM') as date) = changed.registration_month
     {% endif %}
 )
 

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from infra.bench.peers.common import deliveries, headers, main
+from infra.bench.peers.common import REGISTER, columns, deliveries, lots, main
 
 
 def read(folder: Path, listed: Path) -> None:
-    for path, _, _ in deliveries(listed):
-        with path.open("rb", buffering=0) as file:
+    for sent in deliveries(listed):
+        with sent.path.open("rb", buffering=0) as file:
             while file.read(2**22):
                 pass
 
 
-def _table(path: Path) -> pc.CSVStreamingReader:
-    options = pc.ConvertOptions(column_types=dict.fromkeys(headers(path), "string"), strings_can_be_null=False)
-    return pc.open_csv(
-        path,
-        read_options=pc.ReadOptions(column_names=headers(path), skip_rows=1),
-        parse_options=pc.ParseOptions(invalid_row_handler=lambda row: "skip"),
-        convert_options=options,
-    )
+def _tables(listed: Path) -> Iterator[pc.CSVStreamingReader]:
+    for lot in lots(deliveries(listed)):
+        names = columns(REGISTER, lot.headers)
+        options = pc.ConvertOptions(column_types=dict.fromkeys(names, "string"), strings_can_be_null=False)
+        for sent in lot.sent:
+            yield pc.open_csv(
+                sent.path,
+                read_options=pc.ReadOptions(column_names=names, skip_rows=1),
+                parse_options=pc.ParseOptions(invalid_row_handler=lambda row: "skip"),
+                convert_options=options,
+            )
 
 
 def parse(folder: Path, listed: Path) -> None:
-    for path, _, _ in deliveries(listed):
-        for _ in _table(path):
+    for reader in _tables(listed):
+        for _ in reader:
             pass
 
 
 def encode(folder: Path, listed: Path) -> None:
-    for number, (path, _, _) in enumerate(deliveries(listed)):
-        reader = _table(path)
+    for number, reader in enumerate(_tables(listed)):
         with pq.ParquetWriter(folder / f"{number}.parquet", reader.schema, compression="zstd", use_dictionary=False) as writer:
             for batch in reader:
                 writer.write_batch(batch)

@@ -12,7 +12,7 @@ ROUNDS = 1
 def contenders(case: Case) -> list[Contender]:
     lake = Lake()
     return [
-        Contender("lake", lambda number: lake.fresh(), lambda number: lake.ingest(case.register), lambda number: lake.outcome()),
+        Contender("lake", lambda number: lake.fresh(), lambda number: lake.first_load(case), lambda number: lake.outcome()),
         program(case, "spark_scripts", REBUILD, lambda number: case.register),
         program(case, "duck", REBUILD, lambda number: case.register),
     ]

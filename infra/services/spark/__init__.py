@@ -8,6 +8,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from infra.credentials import write_private
 from infra.services.base import Command, Context, Service, java_openings, render
 from infra.services.metastore import warehouse_uri
 from infra.settings import HOST, REPO
@@ -16,6 +17,15 @@ from infra.settings import HOST, REPO
 def _render(context: Context) -> None:
     render(context, "spark", "spark-defaults.conf", warehouse=warehouse_uri(context), scratch=context.settings.folder("scratch"))
     shutil.copyfile(REPO / "infra" / "services" / "spark" / "log4j2.properties", context.conf("spark") / "log4j2.properties")
+    # The exchange database's password stays with the server: in a statement it would come into logs with the plans of killed programs.
+    write_private(
+        context.conf("spark") / "pgpass",
+        f"*:*:*:{_escaped(context.settings.values['exchange']['user'])}:{_escaped(context.secrets['postgres_exchange'])}\n",
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _prepare(context: Context) -> None:
@@ -52,11 +62,12 @@ def hold_warehouse(warehouse: Path) -> int:
 def _command(context: Context) -> Command:
     settings, conf = context.settings, context.conf("spark")
     jars = settings.site_packages / "pyspark" / "jars"
-    classpath = ":".join([f"{jars}/*", *(str(j) for j in settings.delta_jars)])
+    classpath = ":".join([f"{jars}/*", *(str(j) for j in (*settings.delta_jars, settings.postgres_driver))])
     argv = [
         settings.java, f"-Xmx{settings.values['memory']['spark']}", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true",
         "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", *java_openings(),
         f"-Dderby.system.home={settings.folder('scratch')}", f"-Djava.io.tmpdir={settings.folder('scratch')}", f"-Dlog4j2.configurationFile={conf / 'log4j2.properties'}",
+        f"-Dorg.postgresql.pgpassfile={conf / 'pgpass'}",
         "-cp", classpath, "org.apache.spark.deploy.SparkSubmit", "--properties-file", str(conf / "spark-defaults.conf"),
         "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
     ]  # fmt: skip

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from catalog.contract import Contract
-from catalog.derive import TRINO_TYPES, column_comment, table_comment, view_columns
+from catalog.contract import Column, Contract
+from catalog.derive import TRINO_TYPES, column_comment, label_sql, table_comment, view_columns
 
 Asset = dict[str, Any]
 Assets = dict[str, Asset]  # path below superset/ → content
@@ -56,7 +56,7 @@ def complete(files: Assets, contracts: Mapping[str, Contract], address: str, con
 
 
 def dataset_columns(contract: Contract) -> list[Asset]:
-    """A dataset's columns: those of the readers' view, and for each list of allowed values a column with the Chinese labels."""
+    """A dataset's columns: those of the readers' view, and for each that is a code, a yes or no, or a list a column with what a reader is shown."""
     columns: list[Asset] = []
     for column in view_columns(contract):
         shared = {"is_active": True, "groupby": True, "filterable": True}
@@ -72,15 +72,14 @@ def dataset_columns(contract: Contract) -> list[Asset]:
                 **shared,
             }
         )
-        if column.allowed:
-            cases = " ".join(f"WHEN {_text(value)} THEN {_text(label)}" for value, label in column.allowed)
+        if (said := _label(column)) is not None:
             columns.append(
                 {
                     "column_name": f"{column.name}_label",
                     "verbose_name": column.chinese,
                     "description": column_comment(column),
                     "type": "VARCHAR",
-                    "expression": f"CASE {column.name} {cases} ELSE {column.name} END",
+                    "expression": said,
                     "is_dttm": False,
                     **shared,
                 }
@@ -88,8 +87,9 @@ def dataset_columns(contract: Contract) -> list[Asset]:
     return columns
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _label(column: Column) -> str | None:
+    """What a reader is shown in the place of a value that is a code, a yes or no, or a list; None where the value speaks for itself."""
+    return f"array_join({column.name}, '、')" if column.type == "ARRAY<STRING>" else label_sql(column)
 
 
 def bundle(assets: Assets) -> bytes:

@@ -39,10 +39,18 @@ CORRECTED = json.loads((Path(__file__).parent / "translations_zh.json").read_tex
 
 
 def FLASK_APP_MUTATOR(app):
-    """Correct the Chinese texts, and give them to the sign-in page too, which is not allowed to fetch them otherwise."""
+    """Correct the Chinese texts, and give them to the sign-in page too, which is not allowed to fetch them otherwise.
+
+    Parse one date, before there are threads: the parser of time ranges is shared by all requests, and pyparsing puts its
+    grammar in order while it parses for the first time. Two charts that ask at that moment break it for the life of the
+    process, and every chart with a time filter answers "Expected '(', found ')'".
+    """
     from flask import jsonify, request
     from flask_babel import force_locale, get_translations
     from superset.translations.utils import get_language_pack
+    from superset.utils.date_parser import datetime_eval
+
+    datetime_eval("DATETIME('2000-01-01')")
 
     pack = get_language_pack("zh")
     pack["locale_data"]["superset"].update({english: [chinese] for english, chinese in CORRECTED.items()})
@@ -92,6 +100,17 @@ EXTRA_CATEGORICAL_COLOR_SCHEMES = [
         "label": "数据湖",
         "isDefault": True,
         "colors": ["#1F5FA8", "#9AA5B1", "#3C9D8A", "#E0A33A", "#B8503F", "#7A6FB0", "#5AA9D6", "#6B7C93"],
+    }
+]
+# Below and above a middle that means "as everywhere": pale there.
+EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
+    {
+        "id": "lake_diverging",
+        "description": "低于与高于",
+        "label": "低于与高于",
+        "isDiverging": True,
+        "isDefault": False,
+        "colors": ["#B8503F", "#E3B3A6", "#F7F4EF", "#A9C4E2", "#1F5FA8"],
     }
 ]
 CSV_EXPORT = {"encoding": "utf-8-sig"}  # Excel reads Chinese only with the mark

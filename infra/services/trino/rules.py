@@ -37,7 +37,7 @@ def build(everyone: dict[str, dict[str, Any]], roles: Iterable[str]) -> dict[str
         "functions": [],
         "procedures": [],
         "schemas": [{"user": "publisher", "owner": True}, {"owner": False}],
-        **trino_rules(all_tables(load_contracts()).values(), [*roles, "publisher"]),
+        **trino_rules(all_tables(load_contracts()).values(), [*roles, "publisher"], [e["district"] for e in everyone.values() if "district" in e]),
     }
 
 

@@ -1,0 +1,40 @@
+{# The standing events that an archive of a theme is made from (its contract says of which feeds), of the subjects that this run touches. #}
+{% macro told_of(theme) -%}
+    (select {{ few('touched') }} subject_id, event_feed, event_number, record_ref, delivery_id, row_number, occurred_on, event_summary, known_at, value_kind
+    from {{ ref('archive_timeline') }}
+    {%- if is_incremental() %}
+    left semi join {{ touched_subjects() }} as touched using (subject_id)
+    {%- endif %}
+    where is_standing and subject_id is not null and event_feed in ('{{ theme_feeds()[theme] | join("', '") }}'))
+{%- endmacro %}
+
+{# The typed records of a feed; none where it never came. #}
+{% macro records(feed) -%}
+    {%- set table = source('silver_tables', feed) -%}
+    {%- if not execute or is_there(table) -%}
+        {{ table }}
+    {%- else -%}
+        (select {% for name, type in record_types()[feed].items() %}cast(null as {{ type }}) as {{ name }}{{ ', ' if not loop.last }}{% endfor %} where false)
+    {%- endif -%}
+{%- endmacro %}
+
+{# A model's own standing rows of a feed (`mine`, from told_of), each with its record (`said`). #}
+{% macro mine_with_records(feed) -%}
+    mine
+    inner join {{ records(feed) }} as said using (delivery_id, row_number)
+    where event_feed = '{{ feed }}'
+{%- endmacro %}
+
+{% macro is_there(table) -%}
+    {{ return(load_relation(table) is not none) }}
+{%- endmacro %}
+
+{# The order in which steps of one name and day are counted by their source, as 2 or 第2次; 0 where it doesn't say. #}
+{% macro sequence(column) -%}
+    coalesce(try_cast(regexp_extract({{ column }}, '([0-9]+)', 1) as int), 0)
+{%- endmacro %}
+
+{# Steps after which a matter is done. Any other, also one that nobody here knows, leaves it open. #}
+{% macro is_closing(step) -%}
+    coalesce({{ step }} in ('结案', '办结', '答复', '执行完毕', '不予立案', '不予处罚', '撤销案件', '移送'), false)
+{%- endmacro %}

@@ -1,0 +1,109 @@
+"""``./lake analyse``: the city's economy of a period on one screen, as the asking user may see it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import trino
+from rich.console import Console
+from rich.table import Table
+
+from catalog.contract import load_contracts
+from infra.problems import Problem
+from infra.services.base import Context
+from infra.services.trino import connect
+
+CITY, ALL = "全市", "全部"
+RATES = ("birth_rate", "death_rate", "net_rate", "churn_rate")
+# What is shown of the city and of each district, in this order.
+OF_CITY = {
+    "存量与变动": ("live_subjects", "births", "exits", *RATES),
+    "产业结构": ("primary_share", "secondary_share", "tertiary_share", "upgrading_index", "herfindahl_index", "largest_sections_share", "structural_change", "moore_angle"),
+    "区域协调": ("theil_total", "theil_between", "theil_within", "gini_index", "variation_coefficient", "theil_of_births", "moran_index", "moran_p_value"),
+    "不能判定的": ("unassigned_district_share", "unassigned_section_share"),
+}  # fmt: skip
+OF_DISTRICTS = ("live_subjects", "birth_rate", "death_rate", "net_rate", "tertiary_share", "similarity_to_city", "growth_competitive_part")
+COUNTS = {"live_subjects", "births", "exits", "growth_national_part", "growth_mix_part", "growth_competitive_part"}
+MOST = 5  # specialisations of a district
+_PERIODS = "SELECT period_end, max(as_of), max(release_id) FROM lake.gold.economy_indicators WHERE period_end <= ? GROUP BY 1 ORDER BY 1 DESC LIMIT 1"
+_FIGURES = """
+    SELECT economy_indicator, district_name, industry_section_name, economy_value, value_low, value_high, subjects_counted, value_kind
+    FROM lake.gold.economy_indicators WHERE period_end = ? ORDER BY 1, 2, 3"""
+
+
+def show(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
+    """Print the figures of the newest period that ends on ``as_of`` (2023-12-31) or before; empty: of the newest there is.
+
+    Raises:
+        Problem: the date can't be read, there is no such period, or the account may not read the table.
+    """
+    try:
+        day = dt.date.fromisoformat(as_of) if as_of else dt.date.max
+    except ValueError as error:
+        raise Problem("读不出日期", str(error), "日期写成 2023-12-31") from None
+    try:
+        cursor = connect(context, user, password, source="lake analyse").cursor()
+        periods = cursor.execute(_PERIODS, [day]).fetchall()
+        if not periods:
+            raise Problem(f"{day} 以前没有可算的时期", "登记数据里没有更早的主体", "把 --as-of 改晚一些")
+        ((end, known, release),) = periods
+        rows = cursor.execute(_FIGURES, [end]).fetchall()
+    except trino.exceptions.TrinoUserError as error:
+        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
+        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
+        raise Problem("不能查看经济监测指标", f"{error.message} [{error.error_name}]", do) from error
+    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
+        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
+    names = ("indicator", "district", "section", "value", "low", "high", "counted", "value_kind")
+    figures = [dict(zip(names, row, strict=True)) for row in rows]
+    if as_json:
+        told = [{k: float(v) if k in ("value", "low", "high") and v is not None else v for k, v in f.items()} for f in figures]
+        print(json.dumps({"period_end": str(end), "as_of": str(known), "release_id": release, "figures": told}, ensure_ascii=False, indent=1))
+        return
+    _print(out, end, known, release, figures)
+
+
+def _print(out: Console, end: dt.date, known: dt.date, release: str, figures: list[dict[str, Any]]) -> None:
+    labels = dict(load_contracts()["gold.economy_indicators"].column("economy_indicator").allowed)
+    at = {(f["indicator"], f["district"], f["section"]): f for f in figures}
+    whole = "" if (end.month, end.day) == (12, 31) else "，不足一年：没有比率和同比"
+    out.print(f"\n[bold]截至 {end} 的经济监测指标[/]{whole}", soft_wrap=True)
+    out.print(f"数据截至 {known}，发布 {release}；定义见 docs/indicators.zh.md", style="dim")
+    kinds = {f["value_kind"] for f in figures}
+    if kinds - {"observed"}:
+        what = "、".join(word for kind, word in (("simulated", "模拟（演示）数据"), ("estimated", "估计值（如按名称判定的行业）")) if kind in kinds)
+        out.print(f"含{what}", style="yellow")
+    for title, wanted in OF_CITY.items():
+        told = [(name, at[name, CITY, ALL]) for name in wanted if (name, CITY, ALL) in at]
+        if told:
+            table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+            table.add_column(style="dim", no_wrap=True, min_width=30)
+            table.add_column(justify="right")
+            for name, figure in told:
+                table.add_row(labels[name], _shown(name, figure["value"]))
+            out.print(f"\n[bold cyan]{title}[/]")
+            out.print(table)
+    districts = sorted({f["district"] for f in figures} - {CITY})
+    shown = [name for name in OF_DISTRICTS if any((name, d, ALL) in at for d in districts)]
+    if districts:
+        table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("区", no_wrap=True)
+        for name in shown:
+            table.add_column(labels[name].partition("（")[0], justify="right")
+        table.add_column("比全市集中的行业（区位商，区间在 1 以上）", overflow="fold")
+        for district in districts:
+            cells = [_shown(name, at[name, district, ALL]["value"]) if (name, district, ALL) in at else "—" for name in shown]
+            strong = sorted((f for f in figures if f["indicator"] == "location_quotient" and f["district"] == district and f["low"] > 1), key=lambda f: -f["value"])  # fmt: skip
+            table.add_row(district, *cells, "、".join(f"{f['section']} {f['value']:.2f}" for f in strong[:MOST]) or "—")
+        out.print("\n[bold cyan]各区[/]")
+        out.print(table)
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in COUNTS:
+        return f"{value:,.0f}"
+    if name in RATES or name.endswith("_share"):
+        return f"{100 * value:.1f}%"
+    return f"{value:,.1f}" if name in ("herfindahl_index", "moore_angle") else f"{value:.3f}"
