@@ -133,6 +133,9 @@ PERMANENT_SESSION_LIFETIME = 12 * 3600
 ENABLE_PROXY_FIX = _secure
 RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
+# Of one address, which all readers behind a proxy share: a page asks for its charts at once, and so may ten people. The stock 50 refused
+# even our own deployment on a quick machine.
+RATELIMIT_APPLICATION = "500 per second"
 AUTH_RATE_LIMITED = True
 AUTH_RATE_LIMIT = "10 per 20 second"
 
