@@ -40,6 +40,7 @@ PROBLEMS, LINKS = "silver.quality_problem", "silver.identity_link"
 TIMELINE, ENFORCEMENT = "gold.archive_timeline", "gold.archive_enforcement"
 MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"
 EXIT, EXITS, ECONOMY = "gold.archive_exit", "gold.mart_exits_monthly", "gold.economy_indicators"
+FORECAST, COURSE = "gold.economy_forecast", "gold.economy_monthly"
 # So many new rows are kept with the server while they are judged; more are read again for each question.
 HELD_ROWS = 200_000
 # So many are handed to Great Expectations as they are: it asks some ten questions of each table, and each would be a Spark job of its own.
@@ -344,6 +345,8 @@ def judge_gold(
             "marks_conserved", at[marked], rows[marked].agg(total), marks, marks, f"各质量标记的户数之和应等于档案中的标记总数（{marks}），不多不少"
         ),
     ]
+    forecast, course = (table_name(contracts[i]) for i in (FORECAST, COURSE))
+    figures += _forecasts(spark, at, rows, monthly, forecast, course, parent)
     figures += _timeline(contracts, at, rows, part, {name for name in records if not _as_in(parent, at[name])})
     if before := baseline.get(archive):
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
@@ -387,6 +390,43 @@ def _economy(about: TableVersion, indicators: DataFrame, births: DataFrame, exit
         # By the last period everybody's registration has been counted, also of those who are said to have left before it.
         Figure("economy_conserved", about, live, born - gone, born - gone, says),
         Figure("economy_periods", about, stock.select("year"), years, years, f"从最早到最近有数据的年份（{years} 年）各应有一期"),
+    ]
+
+
+def _forecasts(
+    spark: SparkSession,
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    births: str,
+    forecast: str,
+    course: str,
+    parent: Mapping[str, TableVersion],
+) -> list[Figure]:
+    """That new forecasts add up and lie inside their intervals, that the months they go on from are what the mart counts, and that what was published stays."""
+    if _as_in(parent, at[forecast]):
+        return []
+    by_place = {"city": "district_name = '全市' AND industry_section_name = '全部'", "districts": "district_name <> '全市' AND industry_section_name = '全部'",
+                "sections": "district_name = '全市' AND industry_section_name <> '全部'", "cells": "district_name <> '全市' AND industry_section_name <> '全部'"}  # fmt: skip
+    sums = rows[forecast].groupBy("forecast_origin", "series_month").agg(
+        *(F.expr(f"coalesce(sum(CASE WHEN {place} THEN forecast_value END), 0) AS {name}") for name, place in by_place.items()), F.count("*").alias("said")
+    )  # fmt: skip
+    # Six places are kept of each cell: so much may a sum be off.
+    apart = sums.where(" OR ".join(f"abs(city - {name}) > 0.000001 * said" for name in ("districts", "sections", "cells"))).select("series_month")
+    outside = rows[forecast].where(
+        "NOT (forecast_low_wide <= forecast_low AND forecast_low <= forecast_value AND forecast_value <= forecast_high AND forecast_high <= forecast_high_wide)"
+    )
+    fresh = rows[course].where(f"{by_place['city']} AND series_month <= forecast_origin")
+    gone = rows[forecast].limit(0)
+    if forecast in parent:
+        fresh = fresh.join(_at(spark, parent[course]).select("write_number").distinct(), "write_number", "left_anti")
+        gone = _at(spark, parent[forecast]).select(*rows[forecast].columns).exceptAll(rows[forecast])
+    counted = rows[births].selectExpr("registration_month AS series_month", "subjects").groupBy("series_month").agg(F.sum("subjects").alias("summed"))
+    wrong = fresh.join(counted, "series_month", "left").where("NOT month_subjects <=> summed").select("series_month")
+    return [
+        Figure("forecast_adds_up", at[forecast], apart, 0, 0, "各期预测中全市应等于各区之和、各行业之和、各区各行业之和"),
+        Figure("forecast_in_interval", at[forecast], outside.select("series_month"), 0, 0, "预测值应在区间内，宽区间应包含窄区间", "准确性"),
+        Figure("forecast_from_counts", at[course], wrong, 0, 0, "预测所依据的各月户数应等于登记情况月度表的合计"),
+        Figure("forecast_kept", at[forecast], gone.select("series_month"), 0, 0, "已发布的预测应保持原样，不得改动或消失"),
     ]
 
 

@@ -1,9 +1,12 @@
-"""``./lake analyse``: the city's economy of a period on one screen, as the asking user may see it."""
+"""``./lake analyse``: the city's economy of a period, or what is forecast, on one screen, as the asking user may see it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import trino
@@ -32,6 +35,14 @@ _FIGURES = """
     SELECT economy_indicator, district_name, industry_section_name, economy_value, value_low, value_high, subjects_counted, value_kind
     FROM lake.gold.economy_indicators WHERE period_end = ? ORDER BY 1, 2, 3"""
 
+_EXPECTED = """
+    SELECT series_month, district_name, industry_section_name, forecast_value, forecast_low, forecast_high, forecast_low_wide, forecast_high_wide,
+        forecast_method, input_kind, as_of, release_id
+    FROM lake.gold.economy_forecast WHERE forecast_origin = ? ORDER BY 2, 3, 1"""
+_TESTED = """
+    SELECT district_name, industry_section_name, tested_origins, scaled_error, naive_scaled_error, test_verdict, interval_coverage
+    FROM lake.gold.economy_backtest WHERE forecast_origin = ? ORDER BY 1, 2"""
+
 
 def show(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
     """Print the figures of the newest period that ends on ``as_of`` (2023-12-31) or before; empty: of the newest there is.
@@ -39,23 +50,13 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
     Raises:
         Problem: the date can't be read, there is no such period, or the account may not read the table.
     """
-    try:
-        day = dt.date.fromisoformat(as_of) if as_of else dt.date.max
-    except ValueError as error:
-        raise Problem("读不出日期", str(error), "日期写成 2023-12-31") from None
-    try:
-        cursor = connect(context, user, password, source="lake analyse").cursor()
+    day = _day(as_of)
+    with _asking(context, user, password, "经济监测指标") as cursor:
         periods = cursor.execute(_PERIODS, [day]).fetchall()
         if not periods:
             raise Problem(f"{day} 以前没有可算的时期", "登记数据里没有更早的主体", "把 --as-of 改晚一些")
         ((end, known, release),) = periods
         rows = cursor.execute(_FIGURES, [end]).fetchall()
-    except trino.exceptions.TrinoUserError as error:
-        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
-        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
-        raise Problem("不能查看经济监测指标", f"{error.message} [{error.error_name}]", do) from error
-    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
-        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
     names = ("indicator", "district", "section", "value", "low", "high", "counted", "value_kind")
     figures = [dict(zip(names, row, strict=True)) for row in rows]
     if as_json:
@@ -63,6 +64,87 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
         print(json.dumps({"period_end": str(end), "as_of": str(known), "release_id": release, "figures": told}, ensure_ascii=False, indent=1))
         return
     _print(out, end, known, release, figures)
+
+
+def show_forecast(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
+    """Print the last forecast that was made at the end of a month on ``as_of`` or before; empty: the newest. What was published then is shown as it was.
+
+    Raises:
+        Problem: the date can't be read, there is no forecast yet, or the account may not read the table.
+    """
+    day = _day(as_of)
+    with _asking(context, user, password, "新登记户数预测") as cursor:
+        ((origin,),) = cursor.execute("SELECT max(forecast_origin) FROM lake.gold.economy_forecast WHERE forecast_origin <= ?", [day]).fetchall()
+        if origin is None:
+            why = "需要连续四十四个月都有登记数据；有一个月全市没有登记，即视为没有报送" if day == dt.date.max else f"{day} 以前没有发布过预测"
+            raise Problem("没有预测", why, "补齐缺报的月份，或把 --as-of 改晚一些")
+        rows = cursor.execute(_EXPECTED, [origin]).fetchall()
+        tests = cursor.execute(_TESTED, [origin]).fetchall()
+    names = ("month", "district", "section", "value", "low", "high", "low_wide", "high_wide", "method", "input_kind", "as_of", "release_id")
+    told = [dict(zip(names, row, strict=True)) for row in rows]
+    tested = [dict(zip(("district", "section", "origins", "error", "naive_error", "verdict", "coverage"), row, strict=True)) for row in tests]
+    if as_json:
+        found = {"forecast_origin": origin, "as_of": told[0]["as_of"], "expected": told, "tested": tested}
+        print(json.dumps(found, ensure_ascii=False, indent=1, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)))
+        return
+    _print_forecast(out, origin, told, tested)
+
+
+def _print_forecast(out: Console, origin: dt.date, told: list[dict[str, Any]], tested: list[dict[str, Any]]) -> None:
+    out.print(f"\n[bold]截至 {origin} 作出的新登记户数预测[/]", soft_wrap=True)
+    out.print(f"数据截至 {told[0]['as_of']}，发布 {told[0]['release_id']}；方法和注意事项见 docs/forecast.zh.md", style="dim")
+    if told[0]["input_kind"] != "observed":
+        out.print("含模拟（演示）数据" if told[0]["input_kind"] == "simulated" else "含估计值（如按名称判定的行业）", style="yellow")
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("全市", no_wrap=True)
+    for title in ("预测值", "80% 区间", "约 95% 区间"):
+        table.add_column(title, justify="right")
+    city = [f for f in told if (f["district"], f["section"]) == (CITY, ALL)]
+    for f in city:
+        bounds = ["—" if f[low] is None else f"{f[low]:,.0f}–{f[high]:,.0f}" for low, high in (("low", "high"), ("low_wide", "high_wide"))]
+        table.add_row(f"{f['month']:%Y-%m}", f"{f['value']:,.0f}", *bounds)
+    out.print()
+    out.print(table)
+    for place, column in (("district", "各区"), ("section", "各行业")):
+        table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(column, no_wrap=True)
+        table.add_column(f"今后 {len(city)} 个月合计", justify="right")
+        other, whole = ("section", ALL) if place == "district" else ("district", CITY)
+        sums: dict[str, Decimal] = {}
+        for f in told:
+            if f[other] == whole and (f["district"], f["section"]) != (CITY, ALL):
+                sums[f[place]] = sums.get(f[place], Decimal(0)) + f["value"]
+        for name, value in sorted(sums.items(), key=lambda item: -item[1]):
+            table.add_row(name, f"{value:,.0f}")
+        out.print()
+        out.print(table)
+    for t in tested:
+        if (t["district"], t["section"]) == (CITY, ALL):
+            verdict = dict(load_contracts()["gold.economy_backtest"].column("test_verdict").allowed)[t["verdict"]]
+            out.print(
+                f"\n回测（全市，{t['origins']} 个起点）：误差 {t['error']:.3f}，上年同月法 {t['naive_error']:.3f}（{verdict}）；80% 区间实际覆盖 {t['coverage']:.0%}",
+                soft_wrap=True,
+            )
+
+
+def _day(as_of: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(as_of) if as_of else dt.date.max
+    except ValueError as error:
+        raise Problem("读不出日期", str(error), "日期写成 2023-12-31") from None
+
+
+@contextmanager
+def _asking(context: Context, user: str, password: str, what: str) -> Iterator[Any]:
+    """A cursor of the asking user; what Trino refuses is said in words."""
+    try:
+        yield connect(context, user, password, source="lake analyse").cursor()
+    except trino.exceptions.TrinoUserError as error:
+        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
+        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
+        raise Problem(f"不能查看{what}", f"{error.message} [{error.error_name}]", do) from error
+    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
+        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
 
 
 def _print(out: Console, end: dt.date, known: dt.date, release: str, figures: list[dict[str, Any]]) -> None:

@@ -47,7 +47,15 @@ REFUSED, NOTHING = 3, 4
 AT_ONCE = 4  # tables that are set back, emptied or put together: each waits for the metastore and for the log most of the time
 # A change in any of these makes old rows of the layer differ from new ones: the layer is built anew.
 SILVER_CODE = ("spark_jobs/refine", "spark_jobs/identity", "spark_jobs/history.py", "spark_jobs/records.py", "spark_jobs/routing.py", "spark_jobs/silver.py", "spark_jobs/problems.py", "spark_jobs/mapping_use.py", "spark_jobs/references.py", "catalog/contract.py", "catalog/derive.py", "catalog/fields.yaml", "catalog/codes", "catalog/corrections", "catalog/crosswalks", "catalog/contracts/bronze", "catalog/contracts/silver")  # fmt: skip
-GOLD_CODE = ("dbt/models", "dbt/macros", "catalog/contracts/gold", "catalog/maps", "spark_jobs/dbt_runs.py", "spark_jobs/analyse")
+GOLD_CODE = (
+    "dbt/models",
+    "dbt/macros",
+    "catalog/contracts/gold",
+    "catalog/maps",
+    "catalog/codes/spring_festivals.csv",
+    "spark_jobs/dbt_runs.py",
+    "spark_jobs/analyse",
+)
 
 
 @dataclass(frozen=True)
@@ -393,7 +401,7 @@ def gold_step(lake: Lake) -> int:
         changed = {name for name, t in at.items() if parent.get(name) != t}
         first, left = changed - parent.keys(), ledger.rows_left(run.run_id)
         dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
-        analyses.build(writer, lake.contracts, run, anew)
+        analyses.build(writer, lake.contracts, run, parent, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))

@@ -138,11 +138,12 @@ def _row(
     d = slice(None) if district == CITY else of.districts.index(district) if district != UNASSIGNED else -1
     s = slice(None) if section == ALL else of.sections.index(section) if section != UNASSIGNED else -1
     kind = KINDS[int(of.kind[period][d, s].max())]
-    low, high = (None if x is None else _decimal(x) for x in interval)
-    return Row(indicator, of.periods[period], district, section, _decimal(value), low, high, int(counted), kind)
+    low, high = (None if x is None else decimal(x) for x in interval)
+    return Row(indicator, of.periods[period], district, section, decimal(value), low, high, int(counted), kind)
 
 
-def _decimal(value: float) -> Decimal:
+def decimal(value: float) -> Decimal:
+    """A figure as tables hold it, to six places."""
     return Decimal(f"{value:.6f}")
 
 

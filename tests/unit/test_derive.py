@@ -353,7 +353,10 @@ GOLD = THEMES | {
     for n in (
         "archive_subject",
         "archive_timeline",
+        "economy_backtest",
+        "economy_forecast",
         "economy_indicators",
+        "economy_monthly",
         "mart_exits_monthly",
         "mart_registrations_monthly",
         "mart_subject_marks_monthly",

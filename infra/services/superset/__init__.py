@@ -53,7 +53,7 @@ def _prepare(context: Context) -> None:
 def _command(context: Context) -> Command:
     argv = [
         context.settings.program("superset", "gunicorn"), "--bind", f"{HOST}:{context.settings.port('superset')}", "--workers", "2", "--worker-class", "gthread", "--threads", "8",
-        "--timeout", "120", "--graceful-timeout", "10", "--preload", "--no-control-socket", "--config", str(HERE / "gunicorn_config.py"), "--access-logfile", "-", "--limit-request-line", "8190", "superset.app:create_app()",
+        "--timeout", "120", "--graceful-timeout", "10", "--keep-alive", "75", "--preload", "--no-control-socket", "--config", str(HERE / "gunicorn_config.py"), "--access-logfile", "-", "--limit-request-line", "8190", "superset.app:create_app()",
     ]  # fmt: skip
     return Command(argv, environment(context))
 
