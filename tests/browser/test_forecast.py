@@ -11,7 +11,7 @@ from infra import dashboards
 from infra.services.superset import assets
 
 SECONDS = 60_000
-WIDTH, HEIGHT = 1440, 3400
+WIDTH, HEIGHT = 1440, 2750
 FILES = assets.load(dashboards.FOLDER)
 CHARTS = [n["meta"]["sliceName"] for n in FILES["dashboards/forecast.yaml"]["position"].values() if isinstance(n, dict) and n["type"] == "CHART"]
 DRAWN = "canvas, .header-line, table tbody tr, .ant-empty"
