@@ -1,18 +1,24 @@
 """Enterprise development index 企业发展指数: which series lead, by how much, and what they say together.
 
 Sources: time-difference correlation and Kullback-Leibler information as the business-cycle monitoring of the National Bureau of Statistics
-uses them; composite index by the symmetric formula of the U.S. Conference Board's predecessor (Shiskin, Moore 1968).
+uses them; composite index by the symmetric formula of the U.S. Conference Board's predecessor (Shiskin, Moore 1968); trend and cycle by
+Hodrick and Prescott (1997), with the smoothing that Ravn and Uhlig (2002) give for other frequencies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from statsmodels.tsa.filters.hp_filter import hpfilter
 
 Array = NDArray[np.float64]
 START = 100.0
+SMOOTHING = {1: 6.25, 4: 1600.0, 12: 129_600.0}  # by periods in a year
+LEAST_KNOWN = 3  # years before which a one-sided cycle says nothing
+DRAWS = 999
 
 
 def _pairs(x: Array, y: Array, lead: int) -> tuple[Array, Array]:
@@ -49,6 +55,59 @@ def lead_information(x: ArrayLike, y: ArrayLike, most: int) -> dict[int, float]:
         p, q = late / late.sum(), early / early.sum()
         found[lead] = float(10_000 * (p * np.log(p / q)).sum())
     return found
+
+
+@dataclass(frozen=True)
+class Lead:
+    """By how many periods a series leads (``lead`` above 0) or lags another, with the correlation there, and the share of series that have nothing to do
+    with the other one whose largest correlation is as large (``p_value``)."""
+
+    lead: int
+    correlation: float
+    p_value: float
+
+
+def lead(x: ArrayLike, y: ArrayLike, most: int, seed: int = 0) -> Lead:
+    """Find the lead of ``x`` on ``y`` by the largest correlation, and how often chance does as well.
+
+    Who looks at many leads of short series that move slowly finds a large correlation somewhere. So ``x`` is drawn anew from blocks of itself (circular,
+    as long as the longest lead and a half of it, so that each keeps its slow movements) and looked at at all leads again, many times.
+
+    Raises:
+        ValueError: as `lead_correlations`.
+    """
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    found = lead_correlations(a, b, most)
+    best = max(found, key=lambda n: found[n])
+    draw, length = np.random.default_rng(seed), max(2, most + most // 2)
+    starts = draw.integers(0, a.size, (DRAWS, -(-a.size // length)))
+    others = a[(starts[:, :, None] + np.arange(length)) % a.size].reshape(DRAWS, -1)[:, : a.size]
+    largest = np.max([_correlations(others, b, n) for n in range(-most, most + 1)], axis=0)
+    return Lead(best, found[best], (int((largest >= found[best]).sum()) + 1) / (DRAWS + 1))
+
+
+def _correlations(several: Array, y: Array, lead: int) -> Array:
+    """The correlation of each row with ``y`` as many periods later, 0 for one that never changes."""
+    x, late = (several[:, : y.size - lead], y[lead:]) if lead >= 0 else (several[:, -lead:], y[: y.size + lead])
+    x, late = x - x.mean(axis=1, keepdims=True), late - late.mean()
+    size = np.sqrt((x**2).sum(axis=1) * (late**2).sum())
+    return np.asarray(np.divide(x @ late, size, out=np.zeros(len(x)), where=size > 0))
+
+
+def cycle(series: ArrayLike, periods_in_year: int) -> Array:
+    """Return what is left of a series, shape (periods,), when its trend is taken out (two-sided: each value knows what came after it)."""
+    return np.asarray(hpfilter(np.asarray(series, dtype=float), SMOOTHING[periods_in_year])[0])
+
+
+def cycle_as_known(series: ArrayLike, periods_in_year: int) -> Array:
+    """Return the cycle of each period as it could be told then (one-sided); not a number in the first ``LEAST_KNOWN`` years.
+
+    The two-sided cycle changes at its end with each new value, and would seem to know turning points that nobody could see.
+    """
+    y = np.asarray(series, dtype=float)
+    first = LEAST_KNOWN * periods_in_year
+    known = [cycle(y[:n], periods_in_year)[-1] for n in range(first, y.size + 1)]
+    return np.concatenate([np.full(min(first - 1, y.size), np.nan), known])
 
 
 def symmetric_changes(series: ArrayLike, rate: bool = False) -> Array:

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from statsmodels.datasets import macrodata
 
 from spark_jobs.analyse import activity, development
 
@@ -78,3 +79,45 @@ def test_a_rate_is_told_by_differences():
 
 def test_diffusion():
     assert development.diffusion([1, 1, 1, 1], [2, 2, 1, 0]) == 62.5
+
+
+def drawn_pair(lead, months=120):
+    """A reference series, and one that says the same ``lead`` months before, with noise of its own."""
+    draw = np.random.default_rng(random.SystemRandom().randrange(10**9))
+    wave = np.zeros(months + 40)
+    for n in range(2, len(wave)):
+        wave[n] = 1.7 * wave[n - 1] - 0.75 * wave[n - 2] + draw.normal()
+    wave = (wave - wave.mean()) / wave.std()
+    y = wave[20 : 20 + months] + draw.normal(0, 0.3, months)
+    x = wave[20 + lead : 20 + lead + months] + draw.normal(0, 0.5, months)
+    return x, y
+
+
+def test_the_lead_of_a_series_is_found_within_a_quarter():
+    draw = random.SystemRandom()
+    right = 0
+    for _ in range(20):
+        true = draw.randint(0, 9)
+        found = development.lead(*drawn_pair(true), 12)
+        right += abs(found.lead - true) <= 3 and found.p_value < 0.05
+    assert right >= 18
+
+
+def test_chance_leads_are_told():
+    """Forty series of nothing, thirteen leads each: the largest correlation is large, and is what chance does."""
+    seen = [development.lead(drawn_pair(0)[0], drawn_pair(0)[1], 12) for _ in range(40)]
+    assert max(f.correlation for f in seen) > 0.3
+    assert sum(f.p_value < 0.05 for f in seen) <= 11
+
+
+def test_cycles_of_a_published_series():
+    """Real gross domestic product of the United States, quarters of 1959 to 2009, as statsmodels carries and publishes it."""
+    product = macrodata.load_pandas().data["realgdp"]
+    found = development.cycle(product, 4)
+    assert found[:3] == pytest.approx([39.5119, 80.0885, 48.8755], abs=5e-5)
+    known = development.cycle_as_known(product, 4)
+    assert known.shape == found.shape
+    assert np.isnan(known[:11]).all()
+    assert known[-1] == found[-1]
+    assert known[60] == pytest.approx(development.cycle(product[:61], 4)[-1])
+    assert np.corrcoef(known[11:], found[11:])[0, 1] < 0.9, "what is known at the time is less"
