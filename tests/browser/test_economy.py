@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from boards import SECONDS, chart, charts_of, settled
+from playwright.sync_api import Browser, expect
 
-from infra import dashboards
-from infra.services.superset import assets
-
-SECONDS = 60_000
 WIDTH, HEIGHT = 1440, 3300
-FILES = assets.load(dashboards.FOLDER)
-CHARTS = [n["meta"]["sliceName"] for n in FILES["dashboards/economy.yaml"]["position"].values() if isinstance(n, dict) and n["type"] == "CHART"]
-DRAWN = "canvas, .header-line, table tbody tr, .ant-empty"
+CHARTS = charts_of("dashboards/economy.yaml")
 FIGURE = "SELECT economy_value FROM lake.gold.economy_indicators WHERE economy_indicator = '{}' AND district_name = '{}' AND industry_section_name = '全部' AND period_name = '{}'"
 
 
@@ -25,18 +20,6 @@ def page(place: Any, browser: Browser) -> Any:
     place.sign_in(opened, "leader")
     yield opened
     context.close()
-
-
-def chart(page: Page, name: str) -> Any:
-    return page.locator(f'[data-test-chart-name="{name}"]')
-
-
-def settled(page: Page) -> None:
-    for name in CHARTS:
-        expect(chart(page, name).locator(DRAWN).first).to_be_visible(timeout=SECONDS)
-    page.wait_for_load_state("networkidle", timeout=SECONDS)
-    expect(page.locator("[data-test=loading-indicator]")).to_have_count(0, timeout=SECONDS)
-    expect(page.locator(".ant-alert-error")).to_have_count(0)
 
 
 def figure(place: Any, indicator: str, period: str, district: str = "全市") -> float:
@@ -52,7 +35,7 @@ def test_the_newest_whole_year_is_shown_and_another_period_may_be_chosen(place, 
     )
     ((other,),) = place.ask("leader", before)
     page.goto(f"{place.base}/superset/dashboard/economy/")
-    settled(page)
+    settled(page, CHARTS)
     live = chart(page, "存量户数").locator(".header-line")
     expect(live).to_have_text(f"{figure(place, 'live_subjects', year):,.0f}", timeout=SECONDS)
     expect(chart(page, "新生率").locator(".header-line")).to_have_text(f"{100 * figure(place, 'birth_rate', year):.1f}%", timeout=SECONDS)
@@ -64,5 +47,5 @@ def test_the_newest_whole_year_is_shown_and_another_period_may_be_chosen(place, 
     page.locator(".ant-select-item-option", has_text=other).first.click(timeout=SECONDS)
     page.locator("[data-test=filter-bar__apply-button]").click()
     expect(live).to_have_text(f"{figure(place, 'live_subjects', other):,.0f}", timeout=SECONDS)
-    settled(page)
+    settled(page, CHARTS)
     place.photograph(page, "economy-other")

@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from boards import SECONDS, chart, charts_of, settled
+from playwright.sync_api import Browser, expect
 
-from infra import dashboards
-from infra.services.superset import assets
-
-SECONDS = 60_000
 WIDTH, HEIGHT = 1440, 2750
-FILES = assets.load(dashboards.FOLDER)
-CHARTS = [n["meta"]["sliceName"] for n in FILES["dashboards/forecast.yaml"]["position"].values() if isinstance(n, dict) and n["type"] == "CHART"]
-DRAWN = "canvas, .header-line, table tbody tr, .ant-empty"
+CHARTS = charts_of("dashboards/forecast.yaml")
 SUM = """SELECT sum(forecast_value) FROM lake.gold.economy_forecast WHERE district_name = '{}' AND industry_section_name = '全部'
     AND forecast_origin = (SELECT max(forecast_origin) FROM lake.gold.economy_monthly)"""
 LAST = """SELECT sum(subjects) FROM lake.gold.mart_registrations_monthly
@@ -30,22 +25,10 @@ def page(place: Any, browser: Browser) -> Any:
     context.close()
 
 
-def chart(page: Page, name: str) -> Any:
-    return page.locator(f'[data-test-chart-name="{name}"]')
-
-
-def settled(page: Page) -> None:
-    for name in CHARTS:
-        expect(chart(page, name).locator(DRAWN).first).to_be_visible(timeout=SECONDS)
-    page.wait_for_load_state("networkidle", timeout=SECONDS)
-    expect(page.locator("[data-test=loading-indicator]")).to_have_count(0, timeout=SECONDS)
-    expect(page.locator(".ant-alert-error")).to_have_count(0)
-
-
 def test_what_is_expected_is_shown_of_the_city_and_of_a_district(place, page):
     ((city,),), ((district,),), ((last,),) = (place.ask("leader", sql) for sql in (SUM.format("全市"), SUM.format("天河区"), LAST))
     page.goto(f"{place.base}/superset/dashboard/forecast/")
-    settled(page)
+    settled(page, CHARTS)
     year = chart(page, "今后十二个月的预测").locator(".header-line")
     expect(year).to_have_text(f"{float(city):,.0f}", timeout=SECONDS)
     expect(chart(page, "最近一个整月的新登记").locator(".header-line")).to_have_text(f"{last:,.0f}")
@@ -59,5 +42,5 @@ def test_what_is_expected_is_shown_of_the_city_and_of_a_district(place, page):
     page.keyboard.press("Escape")
     page.locator("[data-test=filter-bar__apply-button]").click()
     expect(year).to_have_text(f"{float(district):,.0f}", timeout=SECONDS)
-    settled(page)
+    settled(page, CHARTS)
     place.photograph(page, "forecast-district")
