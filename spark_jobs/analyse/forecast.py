@@ -148,13 +148,14 @@ def backtest(series: ArrayLike, season: int, told: Array, first: int, origins: i
 
 def _width(missed: Array, level: float) -> Array:
     """Half the width of the interval at each step: the split-conformal quantile of what was ``missed`` there, shape (origins, horizon). Of fewer than
-    1 / (1 - level) errors it is the largest: the interval then holds a little less often. Steps that too few origins have reached by now take their
-    neighbours' (the last takes the last that is known)."""
-    steps, widths = [], []
+    1 / (1 - level) errors it is the largest of this or an earlier step: fewer have come due of later ones. Steps that too few origins have reached by
+    now take their neighbours' (the last takes the last that is known)."""
+    steps: list[int] = []
+    widths: list[float] = []
     for step in range(missed.shape[1]):
         due = np.sort(np.abs(missed[:, step][np.isfinite(missed[:, step])]))
         if due.size >= LEAST_DUE:
             rank = int(np.ceil((due.size + 1) * level - 1e-9))
             steps.append(step)
-            widths.append(due[min(rank, due.size) - 1])
+            widths.append(due[rank - 1] if rank <= due.size else max([due[-1], *widths]))
     return np.asarray(np.interp(np.arange(missed.shape[1]), steps, widths))

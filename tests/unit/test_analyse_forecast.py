@@ -104,7 +104,7 @@ def pooled(draw: np.random.Generator, number: int, models: tuple[str, ...]) -> l
 def test_intervals_hold_what_they_promise():
     narrow, wide = pooled(fresh(), 120, ("theta",))
     assert 0.76 <= narrow <= 0.85
-    assert 0.89 <= wide <= 0.97
+    assert 0.91 <= wide <= 0.97
 
 
 @pytest.mark.long
@@ -113,6 +113,7 @@ def test_intervals_of_the_real_models_hold_what_they_promise():
     narrow, wide = pooled(fresh(), 150, forecast.QUICK)
     print(f"80 %: {narrow:.4f}; 95 %: {wide:.4f}")
     assert 0.77 <= narrow <= 0.83
+    assert 0.91 <= wide <= 0.97
 
 
 def test_nothing_of_the_future_is_used():
