@@ -31,7 +31,7 @@ def test_what_is_expected_is_shown_of_the_city_and_of_a_district(place, page):
     settled(page, CHARTS)
     year = chart(page, "今后十二个月的预测").locator(".header-line")
     expect(year).to_have_text(f"{float(city):,.0f}", timeout=SECONDS)
-    expect(chart(page, "最近一个整月的新登记").locator(".header-line")).to_have_text(f"{last:,.0f}")
+    expect(chart(page, "最近整月新登记").locator(".header-line")).to_have_text(f"{last:,.0f}")
     row = chart(page, "各区：过去十二个月和今后十二个月").locator("tbody tr", has_text="天河区")
     expect(row).to_contain_text(f"{float(district):,.0f}")
     place.photograph(page, "forecast")

@@ -45,7 +45,11 @@ def test_a_difference_is_told_from_chance():
     assert equal.count("no_difference") >= 170, "5 % are wrong"
     better = accuracy.compare(draw.normal(0.7, 0.1, 40), draw.normal(1, 0.1, 40), 4)
     assert (better.verdict, better.high < 0) == ("better", True)
-    assert accuracy.compare([1.0] * 8, [1.0] * 8, 4).verdict == "no_difference"
+    assert accuracy.compare([1.0] * 8, [1.0] * 8, 4) == accuracy.Comparison(0, 0, 0, 1)
+    assert accuracy.compare([1.0] * 8, [2.0] * 8, 4).verdict == "better"
+    for _ in range(50):
+        found = accuracy.compare(*draw.normal(1, 0.3, (2, 16)) + draw.normal(0, 0.2, (2, 1)), 4)
+        assert (found.verdict != "no_difference") == (not found.low <= 0 <= found.high), "interval and test say the same"
     with pytest.raises(ValueError, match="same origins"):
         accuracy.compare([1, 2], [1, 2], 4)
 
