@@ -8,6 +8,7 @@ Results are counts; no value of a row gets into a result or into the Data Docs.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -300,8 +301,10 @@ def judge_gold(
     candidates: Iterable[TableVersion],
     parent: Mapping[str, TableVersion],
     baseline: Mapping[str, TableVersion],
+    forecasts: TableVersion | None,
 ) -> list[Verdict]:
-    """Judge the candidates of gold against the silver that they were built from, and against ``parent`` and ``baseline`` as in `judge_silver`."""
+    """Judge the candidates of gold against the silver that they were built from, and against ``parent`` and ``baseline`` as in `judge_silver`;
+    ``forecasts``: the newest version with forecasts that were ever published."""
     at = {c.table_name: c for c in candidates}
     facts, keys = table_name(contracts[FACTS]), table_name(contracts[KEYS])
     gold = {i: c for i, c in contracts.items() if c.layer == "gold"}
@@ -346,7 +349,7 @@ def judge_gold(
         ),
     ]
     forecast, course = (table_name(contracts[i]) for i in (FORECAST, COURSE))
-    figures += _forecasts(spark, at, rows, monthly, forecast, course, parent)
+    figures += _forecasts(spark, at, rows, monthly, forecast, course, parent, forecasts)
     figures += _timeline(contracts, at, rows, part, {name for name in records if not _as_in(parent, at[name])})
     if before := baseline.get(archive):
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
@@ -401,33 +404,46 @@ def _forecasts(
     forecast: str,
     course: str,
     parent: Mapping[str, TableVersion],
+    published: TableVersion | None,
 ) -> list[Figure]:
-    """That new forecasts add up and lie inside their intervals, that the months they go on from are what the mart counts, and that what was published stays."""
-    if _as_in(parent, at[forecast]):
-        return []
-    by_place = {"city": "district_name = '全市' AND industry_section_name = '全部'", "districts": "district_name <> '全市' AND industry_section_name = '全部'",
-                "sections": "district_name = '全市' AND industry_section_name <> '全部'", "cells": "district_name <> '全市' AND industry_section_name <> '全部'"}  # fmt: skip
-    sums = rows[forecast].groupBy("forecast_origin", "series_month").agg(
-        *(F.expr(f"coalesce(sum(CASE WHEN {place} THEN forecast_value END), 0) AS {name}") for name, place in by_place.items()), F.count("*").alias("said")
-    )  # fmt: skip
-    # Six places are kept of each cell: so much may a sum be off.
-    apart = sums.where(" OR ".join(f"abs(city - {name}) > 0.000001 * said" for name in ("districts", "sections", "cells"))).select("series_month")
-    outside = rows[forecast].where(
-        "NOT (forecast_low_wide <= forecast_low AND forecast_low <= forecast_value AND forecast_value <= forecast_high AND forecast_high <= forecast_high_wide)"
-    )
-    fresh = rows[course].where(f"{by_place['city']} AND series_month <= forecast_origin")
-    gone = rows[forecast].limit(0)
-    if forecast in parent:
-        fresh = fresh.join(_at(spark, parent[course]).select("write_number").distinct(), "write_number", "left_anti")
-        gone = _at(spark, parent[forecast]).select(*rows[forecast].columns).exceptAll(rows[forecast])
-    counted = rows[births].selectExpr("registration_month AS series_month", "subjects").groupBy("series_month").agg(F.sum("subjects").alias("summed"))
-    wrong = fresh.join(counted, "series_month", "left").where("NOT month_subjects <=> summed").select("series_month")
-    return [
-        Figure("forecast_adds_up", at[forecast], apart, 0, 0, "各期预测中全市应等于各区之和、各行业之和、各区各行业之和"),
-        Figure("forecast_in_interval", at[forecast], outside.select("series_month"), 0, 0, "预测值应在区间内，宽区间应包含窄区间", "准确性"),
-        Figure("forecast_from_counts", at[course], wrong, 0, 0, "预测所依据的各月户数应等于登记情况月度表的合计"),
-        Figure("forecast_kept", at[forecast], gone.select("series_month"), 0, 0, "已发布的预测应保持原样，不得改动或消失"),
-    ]
+    """That forecasts add up and lie inside their intervals, that the months they go on from are what the mart counts, and that what was published stays."""
+    figures = []
+    if not _as_in(parent, at[forecast]):
+        by_place = {"city": "district_name = '全市' AND industry_section_name = '全部'", "districts": "district_name <> '全市' AND industry_section_name = '全部'",
+                    "sections": "district_name = '全市' AND industry_section_name <> '全部'", "cells": "district_name <> '全市' AND industry_section_name <> '全部'"}  # fmt: skip
+        sums = rows[forecast].groupBy("forecast_origin", "series_month").agg(
+            *(F.expr(f"coalesce(sum(CASE WHEN {place} THEN forecast_value END), 0) AS {name}") for name, place in by_place.items()), F.count("*").alias("said")
+        )  # fmt: skip
+        # Six places are kept of each cell: so much may a sum be off.
+        apart = sums.where(" OR ".join(f"abs(city - {name}) > 0.000001 * said" for name in ("districts", "sections", "cells"))).select("series_month")
+        bounds = ("forecast_low_wide", "forecast_low", "forecast_value", "forecast_high", "forecast_high_wide")
+        inside = " AND ".join(f"{low} <= {high}" for low, high in itertools.pairwise(bounds))
+        outside = rows[forecast].where(f"NOT coalesce({inside}, false)").select("series_month")
+        gone = rows[forecast].limit(0)
+        if published:
+            before = _at(spark, published)
+            both = [name for name in before.columns if name in rows[forecast].columns]
+            gone = before.select(*both).exceptAll(rows[forecast].select(*both))
+        figures = [
+            Figure("forecast_adds_up", at[forecast], apart, 0, 0, "各期预测中全市应等于各区之和、各行业之和、各区各行业之和"),
+            Figure("forecast_in_interval", at[forecast], outside, 0, 0, "预测都应有区间，值在区间内，宽区间包含窄区间", "准确性"),
+            Figure("forecast_kept", at[forecast], gone.select("series_month"), 0, 0, "已发布的预测应保持原样，不得改动或消失"),
+        ]
+    if not _as_in(parent, at[course]):
+        key = ["series_month", "district_name", "industry_section_name"]
+        told = rows[course].where("series_month <= forecast_origin").select(*key, "month_subjects")
+        first, last = told.selectExpr("min(series_month)", "max(series_month)").collect()[0]
+        counted = rows[births].withColumnRenamed("registration_month", "series_month").where(F.col("series_month").between(first, last))
+        city = counted.groupBy("series_month").agg(F.sum("subjects").alias("summed"))
+        # Of cells with names; cells of which there has been nobody for years are not told of.
+        named = told.where("district_name NOT IN ('全市', '未分配') AND industry_section_name NOT IN ('全部', '未分配')")
+        cells = counted.join(named.select(*key[1:]).distinct(), key[1:], "left_semi").groupBy(*key).agg(F.sum("subjects").alias("summed"))
+        wrong = functools.reduce(DataFrame.unionAll, [
+            part.join(sums, on, "full").where("NOT coalesce(month_subjects, 0) <=> coalesce(summed, 0)").select("series_month")
+            for part, sums, on in ((told.where("district_name = '全市' AND industry_section_name = '全部'"), city, key[:1]), (named, cells, key))
+        ])  # fmt: skip
+        figures.append(Figure("forecast_from_counts", at[course], wrong, 0, 0, "预测所依据的各月户数应等于登记情况月度表的合计，各区各行业也是"))
+    return figures
 
 
 def _timeline(

@@ -37,7 +37,7 @@ _FIGURES = """
 
 _EXPECTED = """
     SELECT series_month, district_name, industry_section_name, forecast_value, forecast_low, forecast_high, forecast_low_wide, forecast_high_wide,
-        forecast_method, input_kind, as_of, release_id
+        forecast_method, input_kind, as_of
     FROM lake.gold.economy_forecast WHERE forecast_origin = ? ORDER BY 2, 3, 1"""
 _TESTED = """
     SELECT district_name, industry_section_name, tested_origins, scaled_error, naive_scaled_error, test_verdict, interval_coverage
@@ -67,20 +67,22 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
 
 
 def show_forecast(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
-    """Print the last forecast that was made at the end of a month on ``as_of`` or before; empty: the newest. What was published then is shown as it was.
+    """Print the newest forecast that rests on what had arrived by ``as_of``; empty: the newest there is. What was published then is shown as it was.
+
+    Who may see one district alone is shown that.
 
     Raises:
         Problem: the date can't be read, there is no forecast yet, or the account may not read the table.
     """
     day = _day(as_of)
     with _asking(context, user, password, "新登记户数预测") as cursor:
-        ((origin,),) = cursor.execute("SELECT max(forecast_origin) FROM lake.gold.economy_forecast WHERE forecast_origin <= ?", [day]).fetchall()
+        ((origin,),) = cursor.execute("SELECT max(forecast_origin) FROM lake.gold.economy_forecast WHERE as_of <= ?", [day]).fetchall()
         if origin is None:
-            why = "需要连续四十四个月都有登记数据；有一个月全市没有登记，即视为没有报送" if day == dt.date.max else f"{day} 以前没有发布过预测"
+            why = "需要连续四十四个月都有登记数据；有一个月全市没有登记，即视为没有报送" if day == dt.date.max else f"到 {day} 还没有作过预测"
             raise Problem("没有预测", why, "补齐缺报的月份，或把 --as-of 改晚一些")
         rows = cursor.execute(_EXPECTED, [origin]).fetchall()
         tests = cursor.execute(_TESTED, [origin]).fetchall()
-    names = ("month", "district", "section", "value", "low", "high", "low_wide", "high_wide", "method", "input_kind", "as_of", "release_id")
+    names = ("month", "district", "section", "value", "low", "high", "low_wide", "high_wide", "method", "input_kind", "as_of")
     told = [dict(zip(names, row, strict=True)) for row in rows]
     tested = [dict(zip(("district", "section", "origins", "error", "naive_error", "verdict", "coverage"), row, strict=True)) for row in tests]
     if as_json:
@@ -92,37 +94,38 @@ def show_forecast(context: Context, as_of: str, user: str, password: str, as_jso
 
 def _print_forecast(out: Console, origin: dt.date, told: list[dict[str, Any]], tested: list[dict[str, Any]]) -> None:
     out.print(f"\n[bold]截至 {origin} 作出的新登记户数预测[/]", soft_wrap=True)
-    out.print(f"数据截至 {told[0]['as_of']}，发布 {told[0]['release_id']}；方法和注意事项见 docs/forecast.zh.md", style="dim")
+    out.print(f"依据 {told[0]['as_of']} 为止到达的数据；方法和注意事项见 docs/forecast.zh.md", style="dim")
     if told[0]["input_kind"] != "observed":
         out.print("含模拟（演示）数据" if told[0]["input_kind"] == "simulated" else "含估计值（如按名称判定的行业）", style="yellow")
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("全市", no_wrap=True)
+    home = CITY if any(f["district"] == CITY for f in told) else str(told[0]["district"])
+    table.add_column(home, no_wrap=True)
     for title in ("预测值", "80% 区间", "约 95% 区间"):
         table.add_column(title, justify="right")
-    city = [f for f in told if (f["district"], f["section"]) == (CITY, ALL)]
-    for f in city:
+    total = [f for f in told if (f["district"], f["section"]) == (home, ALL)]
+    for f in total:
         bounds = ["—" if f[low] is None else f"{f[low]:,.0f}–{f[high]:,.0f}" for low, high in (("low", "high"), ("low_wide", "high_wide"))]
         table.add_row(f"{f['month']:%Y-%m}", f"{f['value']:,.0f}", *bounds)
     out.print()
     out.print(table)
-    for place, column in (("district", "各区"), ("section", "各行业")):
+    for place, column in (("district", "各区"), ("section", "各行业")) if home == CITY else (("section", "各行业"),):
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(column, no_wrap=True)
-        table.add_column(f"今后 {len(city)} 个月合计", justify="right")
-        other, whole = ("section", ALL) if place == "district" else ("district", CITY)
+        table.add_column(f"今后 {len(total)} 个月合计", justify="right")
+        other, whole = ("section", ALL) if place == "district" else ("district", home)
         sums: dict[str, Decimal] = {}
         for f in told:
-            if f[other] == whole and (f["district"], f["section"]) != (CITY, ALL):
+            if f[other] == whole and (f["district"], f["section"]) != (home, ALL):
                 sums[f[place]] = sums.get(f[place], Decimal(0)) + f["value"]
         for name, value in sorted(sums.items(), key=lambda item: -item[1]):
             table.add_row(name, f"{value:,.0f}")
         out.print()
         out.print(table)
     for t in tested:
-        if (t["district"], t["section"]) == (CITY, ALL):
+        if (t["district"], t["section"]) == (home, ALL):
             verdict = dict(load_contracts()["gold.economy_backtest"].column("test_verdict").allowed)[t["verdict"]]
             out.print(
-                f"\n回测（全市，{t['origins']} 个起点）：误差 {t['error']:.3f}，上年同月法 {t['naive_error']:.3f}（{verdict}）；80% 区间实际覆盖 {t['coverage']:.0%}",
+                f"\n回测（{home}，{t['origins']} 个起点）：误差 {t['error']:.3f}，上年同月法 {t['naive_error']:.3f}（{verdict}）；80% 区间实际覆盖 {t['coverage']:.0%}",
                 soft_wrap=True,
             )
 

@@ -338,7 +338,7 @@ def analyse(
     name: Annotated[
         str, typer.Argument(metavar="[economy|forecast]", help="economy：一期的各项指标；forecast：今后十二个月新登记户数的预测")
     ] = "economy",
-    as_of: Annotated[str, typer.Option("--as-of", help="截至哪一天的时期（或截至哪一天的预测，按当时发布的），如 2023-12-31；不写为最近一期")] = "",
+    as_of: Annotated[str, typer.Option("--as-of", help="截至哪一天的时期，如 2023-12-31（预测：到那天为止已有的最新一期）；不写为最近一期")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
 ) -> None:

@@ -39,6 +39,7 @@ from infra.services.base import Context
 from infra.settings import REPO
 from spark_jobs import dbt_runs, delta, mapping_use, problems, projections, publish, records, references, session, silver
 from spark_jobs.analyse import build as analyses
+from spark_jobs.analyse import vintages
 from spark_jobs.identity import parties, ties
 from spark_jobs.ingest import exchange, land, load, pages
 from spark_jobs.writing import Writer, writing
@@ -401,12 +402,13 @@ def gold_step(lake: Lake) -> int:
         changed = {name for name, t in at.items() if parent.get(name) != t}
         first, left = changed - parent.keys(), ledger.rows_left(run.run_id)
         dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
-        analyses.build(writer, lake.contracts, run, parent, anew)
+        forecasts = ledger.newest_version(table_name(lake.contracts[vintages.FORECAST]))
+        analyses.build(writer, lake.contracts, run, forecasts, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
         begin = time.monotonic()
-        verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline)
+        verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline, forecasts)
         _require_unmoved(candidates)
         if not _passed(ledger, run, verdicts):
             return REFUSED

@@ -671,6 +671,15 @@ class Ledger:
         )
         return [TableVersion(*row) for row in rows]
 
+    def newest_version(self, table_name: str) -> TableVersion | None:
+        """The newest version of a table that any release has named, a restored one or not; of releases that can still be read."""
+        row = self._connection.execute(
+            "SELECT table_name, version, row_count, checksum FROM release_table WHERE table_name = %s "
+            "AND release_id NOT IN (SELECT release_id FROM lost_release) ORDER BY version DESC LIMIT 1",
+            (table_name,),
+        ).fetchone()
+        return TableVersion(*row) if row else None
+
     # ---- projections kept by day ----
 
     def projected_days(self, table_name: str) -> dict[dt.date, str]:

@@ -1,19 +1,20 @@
 """How good forecasts are: errors beside the seasonal naive, intervals, and whether a difference is more than chance.
 
 Sources: MASE, RMSSE Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; MSIS Gneiting and Raftery (2007) as scaled in
-the M4 competition; comparison of two forecasts Diebold and Mariano (1995) with the correction of Harvey, Leybourne and Newbold (1997).
+the M4 competition; comparison of two forecasts Diebold and Mariano (1995).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
+DRAWS = 10_000
 
 
 def naive_scale(known: ArrayLike, season: int, squared: bool = False) -> float:
@@ -84,8 +85,10 @@ def compare(first: ArrayLike, second: ArrayLike, horizon: int) -> Comparison:
     """Compare the losses of two methods at the same origins, of shape (origins,), each a mean over ``horizon`` steps.
 
     Losses of neighbouring origins overlap in ``horizon`` - 1 steps: the variance counts these covariances (Bartlett's weights, so that it can't
-    become negative), and the statistic is made smaller as Harvey, Leybourne and Newbold say for few origins. The interval is the one that
-    goes with the test: it leaves 0 out where that finds a difference.
+    become negative). Of few origins it is far too small: at 24 origins of 12 steps a test by the normal distribution finds a difference of equally
+    good methods in more than a third of all cases, with the correction of Harvey, Leybourne and Newbold (1997) in a sixth. So the statistic
+    is measured by what it is for differences without any pattern that overlap as these do. The interval is the one that goes with the test: it
+    leaves 0 out where that finds a difference.
 
     Raises:
         ValueError: the losses differ in shape, or are of fewer than twice ``horizon`` origins.
@@ -93,18 +96,33 @@ def compare(first: ArrayLike, second: ArrayLike, horizon: int) -> Comparison:
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or a.ndim != 1 or a.size < 2 * horizon:
         raise ValueError(f"losses of the same origins, of {2 * horizon} at least")
-    d = a - b
-    n, mean = d.size, float(d.mean())
-    around = d - mean
-    variance = float(around @ around) / n
-    for lag in range(1, horizon):
-        variance += 2 * (1 - lag / horizon) * float(around[lag:] @ around[:-lag]) / n
-    correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-    error = math.sqrt(max(0.0, variance) / n / correction)
+    d = (a - b)[None, :]
+    mean, error = float(d.mean()), float(_standard_errors(d, horizon)[0])
     if error < 1e-12:
         return Comparison(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else 0.0)
-    reach = float(stats.t.ppf(0.975, n - 1)) * error
-    return Comparison(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, n - 1)))
+    chance = _of_chance(a.size, horizon)
+    reach = float(np.quantile(chance, 0.95)) * error
+    p_value = (int((chance >= abs(mean) / error).sum()) + 1) / (chance.size + 1)
+    return Comparison(mean, mean - reach, mean + reach, p_value)
+
+
+def _standard_errors(differences: Array, horizon: int) -> Array:
+    """Of the mean of each row."""
+    n = differences.shape[1]
+    around = differences - differences.mean(axis=1, keepdims=True)
+    variance = (around**2).sum(axis=1) / n
+    for lag in range(1, horizon):
+        variance += 2 * (1 - lag / horizon) * (around[:, lag:] * around[:, :-lag]).sum(axis=1) / n
+    return np.asarray(np.sqrt(np.maximum(0, variance) / n))
+
+
+@functools.cache
+def _of_chance(origins: int, horizon: int) -> Array:
+    """The size of the statistic for overlapping means of normal differences, of shape (draws,)."""
+    steps = np.random.default_rng(0).normal(size=(DRAWS, origins + horizon - 1))
+    sums = np.cumsum(np.pad(steps, ((0, 0), (1, 0))), axis=1)
+    drawn = (sums[:, horizon:] - sums[:, :-horizon]) / horizon
+    return np.asarray(np.abs(drawn.mean(axis=1)) / _standard_errors(drawn, horizon))
 
 
 def _errors(actual: ArrayLike, forecast: ArrayLike) -> Array:

@@ -60,7 +60,7 @@ def lead_information(x: ArrayLike, y: ArrayLike, most: int) -> dict[int, float]:
 @dataclass(frozen=True)
 class Lead:
     """By how many periods a series leads (``lead`` above 0) or lags another, with the correlation there, and the share of series that have nothing to do
-    with the other one whose largest correlation is as large (``p_value``)."""
+    with the other one whose largest correlation is as large (``p_value``; of series that move slowly it is somewhat too small: below 0.05 in 8 to 10 of 100 pairs)."""
 
     lead: int
     correlation: float

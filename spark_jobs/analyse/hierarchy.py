@@ -32,8 +32,12 @@ def coherent(sums: Array, told: Array, missed: Array) -> Array:
     """
     size = np.sqrt(np.mean(missed**2, axis=1, keepdims=True))
     weighed = np.where(size < LEAST_MISS, LEAST_MISS, missed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the solver's advice about the form of its matrices
-        found = MinTrace("wls_var", nonnegative=True).fit_predict(S=sums, y_hat=told, y_insample=weighed, y_hat_insample=np.zeros_like(weighed))
-    bottom = np.maximum(0, np.asarray(found["mean"], dtype=float)[-sums.shape[1] :])
-    return np.asarray(sums @ bottom)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the solver's advice about the form of its matrices
+            found = MinTrace("wls_var", nonnegative=True).fit_predict(S=sums, y_hat=told, y_insample=weighed, y_hat_insample=np.zeros_like(weighed))
+        bottom = np.asarray(found["mean"], dtype=float)[-sums.shape[1] :]
+    except Exception as error:  # the library raises a plain one where its solver gives up: then the cells are summed as they are
+        print(f"预测不能按误差协调，各区各行业直接相加：{str(error).splitlines()[0][:200]}", flush=True)
+        bottom = told[-sums.shape[1] :]
+    return np.asarray(sums @ np.maximum(0, bottom))

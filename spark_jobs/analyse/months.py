@@ -46,11 +46,13 @@ class Monthly:
 
 
 def monthly(births: pd.DataFrame, districts: list[str], sections: list[str], until: dt.date) -> Monthly | None:
-    """Lay out the newest stretch of months that is long enough, as it was known ``until`` a day; None where there is none.
+    """Lay out the newest stretch of months that is long enough, as it was known ``until`` a day (the newest arrival); None where there is none.
+
+    A month is over once something has arrived in a later one: on its own last day there is more to come.
 
     ``births``: as for `economy.counts`. A month in which nobody registered in the whole city is one that was never delivered: the stretch ends before it.
     """
-    whole = births[births["month"].map(lambda m: later(m, 1) <= until + dt.timedelta(days=1))]
+    whole = births[births["month"].map(lambda m: later(m, 1) <= until)]
     if whole.empty:
         return None
     first, last = whole["month"].min(), whole["month"].max()

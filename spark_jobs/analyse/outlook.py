@@ -61,11 +61,16 @@ class Told:
 
     @property
     def surprise(self) -> str | None:
-        """``above`` or ``below`` the wide interval of what had been expected: of twenty ordinary months one is so, too."""
-        if self.expected is None:
+        """``above`` or ``below`` the wide interval of what had been expected: of twenty ordinary months of a series one is so, too. Not told of cells."""
+        if self.expected is None or not _is_total(self.place):
             return None
         low, high = self.expected.bounds(-1)
         return "above" if self.counted > high else "below" if self.counted < low else None
+
+    @property
+    def unusual(self) -> bool:
+        """Whether somebody should look: of cells, of which there are hundreds, chance alone would show a dozen each month."""
+        return _is_total(self.place) and (self.surprise is not None or self.broken is not None)
 
 
 @dataclass(frozen=True)

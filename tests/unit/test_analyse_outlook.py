@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from catalog.contract import load_contracts
-from spark_jobs.analyse import build, forecast, months, outlook
+from spark_jobs.analyse import build, forecast, months, outlook, vintages
 
 DISTRICTS, SECTIONS = ["甲区", "乙区"], ["制造业", "批发和零售业"]
 CITY = ("全市", "全部")
@@ -40,8 +40,8 @@ def laid(frame: pd.DataFrame, until: dt.date = dt.date(2100, 1, 1)) -> months.Mo
 
 def test_a_month_that_has_only_begun_is_left_out():
     frame = births(50)
-    assert laid(frame, dt.date(2020, 2, 28)).origin == dt.date(2020, 1, 31)
-    assert laid(frame, dt.date(2020, 2, 29)).origin == dt.date(2020, 2, 29)
+    assert laid(frame, dt.date(2020, 2, 29)).origin == dt.date(2020, 1, 31), "on its last day there is more to come"
+    assert laid(frame, dt.date(2020, 3, 1)).origin == dt.date(2020, 2, 29)
     assert laid(frame.iloc[:0]) is None
 
 
@@ -140,6 +140,10 @@ def test_a_month_outside_what_was_published_is_told():
     assert told[CITY, last].expected is published[CITY, last]
     assert told[("甲区", "全部"), last].surprise == "above"
     assert told[CITY, START].surprise is None
+    assert told[("甲区", "全部"), last].unusual
+    cell = ("甲区", "制造业")
+    published[cell, last] = outlook.Expected(dt.date(2020, 11, 30), last, 1, cell, 60.0, (1.0, 2.0), "median")
+    assert not any(t.unusual for t in outlook.outlook(counted, published).told if t.place == cell), "of hundreds some always are"
 
 
 def test_two_processes_say_the_same(of, said, monkeypatch):
@@ -148,14 +152,14 @@ def test_two_processes_say_the_same(of, said, monkeypatch):
 
 
 def test_the_contracts_name_what_is_read():
-    for name in (build.FORECAST, build.MONTHLY, build.BACKTEST):
+    for name in (vintages.FORECAST, vintages.MONTHLY, vintages.BACKTEST):
         assert set(load_contracts()[name].inputs) == {build.BIRTHS, "silver.ref_industry"}
 
 
 def test_methods_and_kinds_are_those_declared(said):
     contracts = load_contracts()
     declared = {name: set(dict(contracts[table].column(name).allowed)) for table, name in (
-        (build.FORECAST, "forecast_method"), (build.MONTHLY, "adjustment_method"), (build.BACKTEST, "test_verdict"))}  # fmt: skip
+        (vintages.FORECAST, "forecast_method"), (vintages.MONTHLY, "adjustment_method"), (vintages.BACKTEST, "test_verdict"))}  # fmt: skip
     assert {e.method for e in said.expected} <= declared["forecast_method"] == {*forecast.METHODS, outlook.MEAN}
     assert {t.method for t in said.told if t.method} <= declared["adjustment_method"]
     assert {t.result.against_naive.verdict for t in said.tested} <= declared["test_verdict"]

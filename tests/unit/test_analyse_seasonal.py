@@ -69,6 +69,7 @@ def test_a_month_of_nobody_is_taken_apart_otherwise():
     assert (found.method, found.breaks) == ("stl", ())
     assert found.calendar.tolist() == [1] * 72
     assert np.isfinite(found.adjusted).all()
+    assert seasonal.adjust(np.full(60, 7.0), FIRST).adjusted == pytest.approx(np.full(60, 7)), "nor is one that never changes any trouble"
     for wrong in (y[:35], np.append(y, -1), np.append(y, np.nan)):
         with pytest.raises(ValueError, match="without a gap"):
             seasonal.adjust(wrong, FIRST)

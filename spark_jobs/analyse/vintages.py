@@ -1,0 +1,135 @@
+"""Forecasts of registrations in tables: each made once, kept as it was published, and shown with the months before it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from catalog.contract import Contract
+from catalog.derive import spark_schema, table_name
+from infra.ledger import Run, TableVersion
+from spark_jobs import delta
+from spark_jobs.analyse import economy, months
+from spark_jobs.writing import Writer
+
+if TYPE_CHECKING:
+    from spark_jobs.analyse.outlook import Expected
+
+FORECAST, MONTHLY, BACKTEST = "gold.economy_forecast", "gold.economy_monthly", "gold.economy_backtest"
+SERIES = "registrations"
+PROCESSES = 4  # at most: each takes some 0.4 GiB
+# What was expected of each month by the last forecast that was made before it was over.
+_BEFORE = """
+    SELECT * FROM (
+        SELECT *, row_number() OVER (PARTITION BY series_month, district_name, industry_section_name ORDER BY forecast_origin DESC) AS place
+        FROM {table} WHERE as_of < add_months(series_month, 1))
+    WHERE place = 1"""
+
+
+def put_back(writer: Writer, contracts: Mapping[str, Contract], run: Run, published: TableVersion | None) -> None:
+    """Bring back the forecasts that the table lacks since it was emptied to be built anew, or set back to a restored release.
+
+    They can't be worked out again as they were known then. ``published``: the newest version of the table that any release has named, which holds all of them.
+    """
+    if published is None or delta.newest_version(published.table_name) == published.version:
+        return
+    now = writer.spark.table(table_name(contracts[FORECAST]))
+    released = _at(writer, published)
+    missing = released.join(now.select("forecast_origin").distinct(), "forecast_origin", "left_anti")
+    if not missing.limit(1).count():
+        return
+    known = missing.select(*(F.col(f.name) if f.name in released.columns else F.lit(None).cast(f.dataType).alias(f.name) for f in now.schema))
+    writer.write(known, published.table_name, "append", "analyse", run.run_id)
+
+
+def make(
+    writer: Writer,
+    contracts: Mapping[str, Contract],
+    run: Run,
+    of: months.Monthly | None,
+    frame: Mapping[str, economy.District],
+    sections: Mapping[str, str],
+    until: dt.date,
+    anew: bool,
+) -> None:
+    """Forecast at the end of the last month, if that is a new one, and show the months that forecasts go on from (again, where it is another than was shown).
+
+    ``of``: registrations by month, None where there are too few. ``until``: the newest arrival of what they rest on. What was published stays: a
+    month to which a withdrawal leads back is not forecast again, nor one before the newest that was.
+    """
+    tables = {name: table_name(contracts[name]) for name in (FORECAST, MONTHLY, BACKTEST)}
+    newest, shown = (writer.spark.table(tables[name]).agg(F.max("forecast_origin")).collect()[0][0] for name in (FORECAST, MONTHLY))
+    if (of.origin if of else None) == shown and not anew:
+        return
+    if of is None:
+        for name in (MONTHLY, BACKTEST):
+            writer.write(writer.spark.createDataFrame([], spark_schema(contracts[name])), tables[name], "overwrite", "analyse", run.run_id)
+        return
+    from spark_jobs.analyse import outlook  # two seconds of libraries, which a day without a new month does not need
+
+    print(f"按月预测：截至 {of.origin} 的 {len(of.months)} 个月", flush=True)
+    before = {(e.place, e.month): e for e in _expected(writer.spark.sql(_BEFORE.format(table=tables[FORECAST])))}
+    said = outlook.outlook(of, before, min(os.cpu_count() or 1, PROCESSES))
+    last, place = (run.number, until), _places(frame, sections)
+    stored = _expected(writer.spark.table(tables[FORECAST]).where(F.col("forecast_origin") == of.origin))
+    if newest is None or of.origin > newest:
+        rows = [
+            (SERIES, e.origin, e.month, *place(e.place), e.ahead, economy.decimal(e.value), *_bounds(e), e.method, of.kind, *last, "projected")
+            for e in said.expected
+        ]
+        writer.write(writer.spark.createDataFrame(rows, spark_schema(contracts[FORECAST])), tables[FORECAST], "append", "analyse", run.run_id)
+    of_months = [
+        (t.month, *place(t.place), of.origin, t.counted, *(None if x is None else economy.decimal(x) for x in (t.adjusted, t.trend)), t.method,
+         *((t.broken.kind, economy.decimal(t.broken.effect)) if t.broken else (None, None)),
+         *((economy.decimal(t.expected.value), *_bounds(t.expected), "backcast" if t.backcast else "vintage") if t.expected else [None] * 6),
+         t.surprise, t.unusual, *last, of.kind)
+        for t in said.told
+    ]  # fmt: skip
+    # The months to come follow those that are over, so that one chart can show both.
+    basis = "vintage" if stored or newest is None or of.origin > newest else "backcast"
+    of_months += [
+        (e.month, *place(e.place), of.origin, *[None] * 6, economy.decimal(e.value), *_bounds(e), basis, None, False, *last, "projected")
+        for e in stored or said.expected
+    ]
+    writer.write(writer.spark.createDataFrame(of_months, spark_schema(contracts[MONTHLY])), tables[MONTHLY], "overwrite", "analyse", run.run_id)
+    tested = [
+        (SERIES, of.origin, *place(t.place), t.origins, *map(economy.decimal, (t.result.errors.mean(), t.result.naive_errors.mean(), t.result.against_naive.low,
+         t.result.against_naive.high, t.result.against_naive.p_value)), t.result.against_naive.verdict, economy.decimal(t.result.coverage), *last, of.kind)
+        for t in said.tested
+    ]  # fmt: skip
+    writer.write(writer.spark.createDataFrame(tested, spark_schema(contracts[BACKTEST])), tables[BACKTEST], "overwrite", "analyse", run.run_id)
+
+
+def _at(writer: Writer, version: TableVersion) -> DataFrame:
+    return writer.spark.sql(f"SELECT * FROM {version.table_name} VERSION AS OF {int(version.version)}")  # noqa: S608 - names come from contracts
+
+
+def _expected(rows: DataFrame) -> list[Expected]:
+    """Stored forecasts; what they may miss by is told by their upper bounds, which nothing cuts off."""
+    from spark_jobs.analyse.outlook import Expected
+
+    def one(r: Any) -> Expected:
+        miss = tuple(math.nan if high is None else float(high - r.forecast_value) for high in (r.forecast_high, r.forecast_high_wide))
+        place = r.district_name, r.industry_section_name
+        return Expected(r.forecast_origin, r.series_month, r.months_ahead, place, float(r.forecast_value), miss, r.forecast_method)
+
+    return [one(r) for r in rows.collect()]
+
+
+def _places(frame: Mapping[str, economy.District], sections: Mapping[str, str]) -> Any:
+    """What says codes and names of a place, as columns."""
+    letters = {title: code for code, title in sections.items()}
+    return lambda place: (frame[place[0]].code if place[0] in frame else None, place[0], letters.get(place[1]), place[1])
+
+
+def _bounds(e: Expected) -> Iterator[Decimal | None]:
+    """The bounds at each level, as columns."""
+    for level, miss in enumerate(e.miss):
+        yield from ((None, None) if math.isnan(miss) else map(economy.decimal, e.bounds(level)))
