@@ -146,9 +146,11 @@ def test_a_month_outside_what_was_published_is_told():
     assert not any(t.unusual for t in outlook.outlook(counted, published).told if t.place == cell), "of hundreds some always are"
 
 
-def test_two_processes_say_the_same(of, said, monkeypatch):
+def test_two_processes_say_the_same(monkeypatch):
+    short = laid(births(46))
+    alone = outlook.outlook(short, {})
     monkeypatch.setattr(outlook, "WORTH_IT", 1)
-    assert outlook.outlook(of, {}, workers=2).expected == said.expected
+    assert outlook.outlook(short, {}, workers=2).expected == alone.expected
 
 
 def test_the_contracts_name_what_is_read():
