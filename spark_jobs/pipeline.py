@@ -403,7 +403,9 @@ def gold_step(lake: Lake) -> int:
         first, left = changed - parent.keys(), ledger.rows_left(run.run_id)
         dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
         forecasts = ledger.newest_version(table_name(lake.contracts[vintages.FORECAST]))
-        analyses.build(writer, lake.contracts, run, forecasts, anew)
+        if forecasts and vintages.put_back(writer, lake.contracts, run, forecasts):
+            whole |= {forecasts.table_name}
+        analyses.build(writer, lake.contracts, run, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))

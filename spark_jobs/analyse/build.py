@@ -10,7 +10,7 @@ import pandas as pd
 
 from catalog.contract import Contract
 from catalog.derive import spark_schema, table_name
-from infra.ledger import Run, TableVersion
+from infra.ledger import Run
 from infra.settings import REPO
 from spark_jobs.analyse import economy, months, vintages
 from spark_jobs.writing import Writer
@@ -34,10 +34,9 @@ _CHANGED = """
         SELECT explode(array(ended_on, revoked_on)) FROM gold_tables.archive_exit LEFT SEMI JOIN concerned_subject USING (subject_id))"""
 
 
-def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, published: TableVersion | None, anew: bool) -> None:
+def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, anew: bool) -> None:
     """Write the indicators of the periods that this run has changed: those from the first month on of which it counted something else; and what is
-    forecast at the end of a month that is over for the first time. ``published``: see `vintages.put_back`."""
-    vintages.put_back(writer, contracts, run, published)
+    forecast at the end of a month that is over for the first time."""
     inputs = [table_name(contracts[i]) for i in (BIRTHS, EXITS)]
     contract = contracts[INDICATORS]
     first = dt.date.min

@@ -33,20 +33,22 @@ _BEFORE = """
     WHERE place = 1"""
 
 
-def put_back(writer: Writer, contracts: Mapping[str, Contract], run: Run, published: TableVersion | None) -> None:
+def put_back(writer: Writer, contracts: Mapping[str, Contract], run: Run, published: TableVersion) -> bool:
     """Bring back the forecasts that the table lacks since it was emptied to be built anew, or set back to a restored release.
 
     They can't be worked out again as they were known then. ``published``: the newest version of the table that any release has named, which holds all of them.
+    Returns whether there were any: the table then holds rows of earlier runs in new files.
     """
-    if published is None or delta.newest_version(published.table_name) == published.version:
-        return
+    if delta.newest_version(published.table_name) == published.version:
+        return False
     now = writer.spark.table(table_name(contracts[FORECAST]))
     released = _at(writer, published)
     missing = released.join(now.select("forecast_origin").distinct(), "forecast_origin", "left_anti")
     if not missing.limit(1).count():
-        return
+        return False
     known = missing.select(*(F.col(f.name) if f.name in released.columns else F.lit(None).cast(f.dataType).alias(f.name) for f in now.schema))
     writer.write(known, published.table_name, "append", "analyse", run.run_id)
+    return True
 
 
 def make(
