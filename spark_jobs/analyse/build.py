@@ -60,8 +60,10 @@ def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, anew: boo
         writer.write(of, table_name(contract), "overwrite", "analyse", run.run_id)
     else:
         writer.replace(of, table_name(contract), f"period_end >= DATE '{first}'", "analyse", run.run_id)
-    of_months = months.monthly(births, [d.name for d in frame.values()], list(sections.values()), max(births["as_of"]))
-    vintages.make(writer, contracts, run, of_months, frame, sections, max(births["as_of"]), anew)
+    # Exits say nothing of whether a month of registrations is over.
+    arrived = max(births["as_of"], default=until)
+    of_months = months.monthly(births, [d.name for d in frame.values()], list(sections.values()), arrived)
+    vintages.make(writer, contracts, run, of_months, frame, sections, arrived, anew)
 
 
 def _frame(writer: Writer, sql: str) -> pd.DataFrame:
