@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import trino
 from rich.console import Console
 from rich.table import Table
 
 from catalog.contract import load_contracts
 from infra.problems import Problem
+from infra.querying import asking
 from infra.services.base import Context
-from infra.services.trino import connect
 
 CITY, ALL = "全市", "全部"
 RATES = ("birth_rate", "death_rate", "net_rate", "churn_rate")
@@ -51,7 +48,7 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
         Problem: the date can't be read, there is no such period, or the account may not read the table.
     """
     day = _day(as_of)
-    with _asking(context, user, password, "经济监测指标") as cursor:
+    with asking(context, user, password, "lake analyse", "经济监测指标") as cursor:
         periods = cursor.execute(_PERIODS, [day]).fetchall()
         if not periods:
             raise Problem(f"{day} 以前没有可算的时期", "登记数据里没有更早的主体", "把 --as-of 改晚一些")
@@ -75,7 +72,7 @@ def show_forecast(context: Context, as_of: str, user: str, password: str, as_jso
         Problem: the date can't be read, there is no forecast yet, or the account may not read the table.
     """
     day = _day(as_of)
-    with _asking(context, user, password, "新登记户数预测") as cursor:
+    with asking(context, user, password, "lake analyse", "新登记户数预测") as cursor:
         ((origin,),) = cursor.execute("SELECT max(forecast_origin) FROM lake.gold.economy_forecast WHERE as_of <= ?", [day]).fetchall()
         if origin is None:
             why = "需要连续四十四个月都有登记数据；有一个月全市没有登记，即视为没有报送" if day == dt.date.max else f"到 {day} 还没有作过预测"
@@ -135,19 +132,6 @@ def _day(as_of: str) -> dt.date:
         return dt.date.fromisoformat(as_of) if as_of else dt.date.max
     except ValueError as error:
         raise Problem("读不出日期", str(error), "日期写成 2023-12-31") from None
-
-
-@contextmanager
-def _asking(context: Context, user: str, password: str, what: str) -> Iterator[Any]:
-    """A cursor of the asking user; what Trino refuses is said in words."""
-    try:
-        yield connect(context, user, password, source="lake analyse").cursor()
-    except trino.exceptions.TrinoUserError as error:
-        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
-        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
-        raise Problem(f"不能查看{what}", f"{error.message} [{error.error_name}]", do) from error
-    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
-        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
 
 
 def _print(out: Console, end: dt.date, known: dt.date, release: str, figures: list[dict[str, Any]]) -> None:

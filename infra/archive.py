@@ -17,9 +17,8 @@ from infra import archive_evidence as evidence
 from infra import archive_known
 from infra.clock import CHINA
 from infra.problems import Problem
-from infra.querying import plain
+from infra.querying import asking, plain
 from infra.services.base import Context
-from infra.services.trino import connect
 from spark_jobs.refine.text import name_key
 
 SECTIONS = {
@@ -93,8 +92,7 @@ def show(context: Context, wanted: str, user: str, password: str, as_json: bool,
     """
     contracts = load_contracts()
     archive = contracts["gold.archive_subject"]
-    try:
-        cursor = connect(context, user, password, source="lake archive").cursor()
+    with asking(context, user, password, "lake archive", "主体档案") as cursor:
         found = _find(cursor, wanted)
         if not found:
             raise Problem(f"没有找到“{wanted}”", "没有主体用这个代码、注册号或名称", "核对写法；名称可以只写一部分")
@@ -113,12 +111,6 @@ def show(context: Context, wanted: str, user: str, password: str, as_json: bool,
         else:
             subject, history, events, says = _as_known(cursor, contracts, subject, history, at, wanted)
         themes = [] if at else [(c, _theme(cursor, c, subject["subject_id"])) for c in contracts.values() if c.tells_of]
-    except trino.exceptions.TrinoUserError as error:
-        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
-        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
-        raise Problem("不能查看主体档案", f"{error.message} [{error.error_name}]", do) from error
-    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
-        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
     if as_json:
         parts = {
             "archive": _plain(subject),

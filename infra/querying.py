@@ -7,6 +7,8 @@ import datetime as dt
 import decimal
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import trino
@@ -18,6 +20,23 @@ from infra.services.base import Context
 from infra.services.trino import connect
 
 FORMATS = ("table", "csv", "json")
+
+
+@contextmanager
+def asking(context: Context, user: str, password: str, source: str, what: str) -> Iterator[Any]:
+    """A cursor of the asking user, for a command (``source``) that shows ``what``.
+
+    Raises:
+        Problem: in words, what Trino refuses within the block, or that it does not answer.
+    """
+    try:
+        yield connect(context, user, password, source=source).cursor()
+    except trino.exceptions.TrinoUserError as error:
+        older = error.error_name in ("COLUMN_NOT_FOUND", "TABLE_NOT_FOUND")
+        do = "读者看到的还是升级以前的发布，运行一次 ./lake run 后再查" if older else "换一个有权限的账号，或请运维授权"
+        raise Problem(f"不能查看{what}", f"{error.message} [{error.error_name}]", do) from error
+    except (trino.exceptions.Error, trino.exceptions.HttpError, OSError) as error:
+        raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
 
 
 def run(context: Context, sql: str, user: str, password: str, output: str, console: Console) -> None:

@@ -81,7 +81,8 @@ def make(
     said = outlook.outlook(of, before, min(os.cpu_count() or 1, PROCESSES))
     last, place = (run.number, until), _places(frame, sections)
     stored = _expected(writer.spark.table(tables[FORECAST]).where(F.col("forecast_origin") == of.origin))
-    if newest is None or of.origin > newest:
+    due = newest is None or of.origin > newest
+    if due:
         rows = [
             (SERIES, e.origin, e.month, *place(e.place), e.ahead, economy.decimal(e.value), *_bounds(e), e.method, of.kind, *last, "projected")
             for e in said.expected
@@ -95,7 +96,7 @@ def make(
         for t in said.told
     ]  # fmt: skip
     # The months to come follow those that are over, so that one chart can show both.
-    basis = "vintage" if stored or newest is None or of.origin > newest else "backcast"
+    basis = "vintage" if stored or due else "backcast"
     of_months += [
         (e.month, *place(e.place), of.origin, *[None] * 6, economy.decimal(e.value), *_bounds(e), basis, None, False, *last, "projected")
         for e in stored or said.expected

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ class Place:
         page.locator("#password, input[type=password]").first.fill(password or self.passwords[user])
         page.locator("button[type=submit]").click()
         page.wait_for_url("**/superset/welcome/**", timeout=SECONDS)
+
+    @contextmanager
+    def window(self, browser: Browser, user: str, width: int, height: int) -> Iterator[Page]:
+        """A page of a window of this size, in which somebody has signed in."""
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN", timezone_id="Asia/Shanghai")
+        page = context.new_page()
+        self.sign_in(page, user)
+        yield page
+        context.close()
 
     def photograph(self, page: Page, name: str, **how: Any) -> None:
         """Keep a picture of the page with the instance, for whoever looks at it (``how``: as for a screenshot)."""

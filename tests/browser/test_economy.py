@@ -15,11 +15,8 @@ FIGURE = "SELECT economy_value FROM lake.gold.economy_indicators WHERE economy_i
 
 @pytest.fixture(scope="module")
 def page(place: Any, browser: Browser) -> Any:
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="zh-CN", timezone_id="Asia/Shanghai")
-    opened = context.new_page()
-    place.sign_in(opened, "leader")
-    yield opened
-    context.close()
+    with place.window(browser, "leader", WIDTH, HEIGHT) as opened:
+        yield opened
 
 
 def figure(place: Any, indicator: str, period: str, district: str = "全市") -> float:

@@ -18,11 +18,8 @@ LAST = """SELECT sum(subjects) FROM lake.gold.mart_registrations_monthly
 
 @pytest.fixture(scope="module")
 def page(place: Any, browser: Browser) -> Any:
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="zh-CN", timezone_id="Asia/Shanghai")
-    opened = context.new_page()
-    place.sign_in(opened, "leader")
-    yield opened
-    context.close()
+    with place.window(browser, "leader", WIDTH, HEIGHT) as opened:
+        yield opened
 
 
 def test_what_is_expected_is_shown_of_the_city_and_of_a_district(place, page):
