@@ -42,6 +42,7 @@ TIMELINE, ENFORCEMENT = "gold.archive_timeline", "gold.archive_enforcement"
 MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"
 EXIT, EXITS, ECONOMY = "gold.archive_exit", "gold.mart_exits_monthly", "gold.economy_indicators"
 FORECAST, COURSE = "gold.economy_forecast", "gold.economy_monthly"
+ACTIVITY, ACTIVE_SUBJECT = "gold.activity_monthly", "gold.activity_subject"
 # So many new rows are kept with the server while they are judged; more are read again for each question.
 HELD_ROWS = 200_000
 # So many are handed to Great Expectations as they are: it asks some ten questions of each table, and each would be a Spark job of its own.
@@ -301,10 +302,10 @@ def judge_gold(
     candidates: Iterable[TableVersion],
     parent: Mapping[str, TableVersion],
     baseline: Mapping[str, TableVersion],
-    forecasts: TableVersion | None,
+    kept: Mapping[str, TableVersion],
 ) -> list[Verdict]:
     """Judge the candidates of gold against the silver that they were built from, and against ``parent`` and ``baseline`` as in `judge_silver`;
-    ``forecasts``: the newest version with forecasts that were ever published."""
+    ``kept``: by contract, the newest version that was ever published of each table whose vintages stay."""
     at = {c.table_name: c for c in candidates}
     facts, keys = table_name(contracts[FACTS]), table_name(contracts[KEYS])
     gold = {i: c for i, c in contracts.items() if c.layer == "gold"}
@@ -349,7 +350,11 @@ def judge_gold(
         ),
     ]
     forecast, course = (table_name(contracts[i]) for i in (FORECAST, COURSE))
-    figures += _forecasts(spark, at, rows, monthly, forecast, course, parent, forecasts)
+    figures += _forecasts(at, rows, monthly, forecast, course, parent)
+    figures += [
+        _kept(spark, at[name], rows[name], version) for i, version in kept.items() if not _as_in(parent, at[name := table_name(contracts[i])])
+    ]
+    figures += _activity(at, rows, table_name(contracts[ACTIVITY]), table_name(contracts[ACTIVE_SUBJECT]), parent)
     figures += _timeline(contracts, at, rows, part, {name for name in records if not _as_in(parent, at[name])})
     if before := baseline.get(archive):
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
@@ -396,17 +401,47 @@ def _economy(about: TableVersion, indicators: DataFrame, births: DataFrame, exit
     ]
 
 
-def _forecasts(
-    spark: SparkSession,
-    at: Mapping[str, TableVersion],
-    rows: Mapping[str, DataFrame],
-    births: str,
-    forecast: str,
-    course: str,
-    parent: Mapping[str, TableVersion],
-    published: TableVersion | None,
+def _kept(spark: SparkSession, about: TableVersion, rows: DataFrame, published: TableVersion) -> Figure:
+    """That what was published once stays as it was."""
+    before = _at(spark, published)
+    both = [name for name in before.columns if name in rows.columns]
+    gone = before.select(*both).exceptAll(rows.select(*both))
+    return Figure("vintages_kept", about, gone.select(both[0]), 0, 0, "已发布的各期应保持原样，不得改动或消失")
+
+
+def _activity(
+    at: Mapping[str, TableVersion], rows: Mapping[str, DataFrame], monthly: str, subject: str, parent: Mapping[str, TableVersion]
 ) -> list[Figure]:
-    """That forecasts add up and lie inside their intervals, that the months they go on from are what the mart counts, and that what was published stays."""
+    """That the city's active, idle and unclear subjects are the sums of its parts, and in the newest month those that are named one by one."""
+    if _as_in(parent, at[monthly]) and _as_in(parent, at[subject]):
+        return []
+    counts = ("active_subjects", "inactive_subjects", "unclear_subjects")
+    places = {"city": "=-=", "districts": "<>-=", "sections": "=-<>", "cells": "<>-<>"}
+    sums = rows[monthly].groupBy("month_end").agg(*(
+        F.expr(f"coalesce(sum(CASE WHEN district_name {d} '全市' AND industry_section_name {s} '全部' THEN {count} END), 0) AS {place}_{count}")
+        for place, (d, s) in ((p, x.split("-")) for p, x in places.items()) for count in counts
+    ))  # fmt: skip
+    apart = sums.where(" OR ".join(f"city_{count} <> {place}_{count}" for place in ("districts", "sections", "cells") for count in counts))
+    statuses = ("active", "inactive", "unknown")
+    named = rows[subject].groupBy("month_end").agg(*(F.expr(f"count_if(activity_status = '{s}') AS named_{s}") for s in statuses))
+    differ = " OR ".join(f"NOT city_{count} <=> named_{status}" for count, status in zip(counts, statuses, strict=True))
+    return [
+        Figure("activity_adds_up", at[monthly], apart.select("month_end"), 0, 0, "各月全市的户数应等于各区之和、各行业之和、各区各行业之和"),
+        Figure(
+            "activity_of_subjects",
+            at[subject],
+            named.join(sums, "month_end", "left").where(differ).select("month_end"),
+            0,
+            0,
+            "主体活跃度各状态的户数应等于月度表中同月的全市户数",
+        ),
+    ]
+
+
+def _forecasts(
+    at: Mapping[str, TableVersion], rows: Mapping[str, DataFrame], births: str, forecast: str, course: str, parent: Mapping[str, TableVersion]
+) -> list[Figure]:
+    """That forecasts add up and lie inside their intervals, and that the months they go on from are what the mart counts."""
     figures = []
     if not _as_in(parent, at[forecast]):
         by_place = {"city": "district_name = '全市' AND industry_section_name = '全部'", "districts": "district_name <> '全市' AND industry_section_name = '全部'",
@@ -419,15 +454,9 @@ def _forecasts(
         bounds = ("forecast_low_wide", "forecast_low", "forecast_value", "forecast_high", "forecast_high_wide")
         inside = " AND ".join(f"{low} <= {high}" for low, high in itertools.pairwise(bounds))
         outside = rows[forecast].where(f"NOT coalesce({inside}, false)").select("series_month")
-        gone = rows[forecast].limit(0)
-        if published:
-            before = _at(spark, published)
-            both = [name for name in before.columns if name in rows[forecast].columns]
-            gone = before.select(*both).exceptAll(rows[forecast].select(*both))
         figures = [
             Figure("forecast_adds_up", at[forecast], apart, 0, 0, "各期预测中全市应等于各区之和、各行业之和、各区各行业之和"),
             Figure("forecast_in_interval", at[forecast], outside, 0, 0, "预测都应有区间，值在区间内，宽区间包含窄区间", "准确性"),
-            Figure("forecast_kept", at[forecast], gone.select("series_month"), 0, 0, "已发布的预测应保持原样，不得改动或消失"),
         ]
     if not _as_in(parent, at[course]):
         key = ["series_month", "district_name", "industry_section_name"]

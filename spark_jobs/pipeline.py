@@ -402,15 +402,14 @@ def gold_step(lake: Lake) -> int:
         changed = {name for name, t in at.items() if parent.get(name) != t}
         first, left = changed - parent.keys(), ledger.rows_left(run.run_id)
         dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
-        forecasts = ledger.newest_version(table_name(lake.contracts[vintages.FORECAST]))
-        if forecasts and vintages.put_back(writer, lake.contracts, run, forecasts):
-            whole |= {forecasts.table_name}
-        analyses.build(writer, lake.contracts, run, anew)
+        kept = {c: v for c in vintages.KEPT if (v := ledger.newest_version(table_name(lake.contracts[c])))}
+        whole |= {v.table_name for c, v in kept.items() if vintages.put_back(writer, lake.contracts[c], run, v)}
+        analyses.build(writer, lake.contracts, run, {table.removeprefix("silver_tables.") for table in at}, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
         begin = time.monotonic()
-        verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline, forecasts)
+        verdicts = gate.result().judge_gold(lake.context, spark, lake.contracts, ledger.candidates(run.run_id), parent, baseline, kept)
         _require_unmoved(candidates)
         if not _passed(ledger, run, verdicts):
             return REFUSED

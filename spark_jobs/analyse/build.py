@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from catalog.contract import Contract
 from catalog.derive import spark_schema, table_name
 from infra.ledger import Run
 from infra.settings import REPO
-from spark_jobs.analyse import economy, months, vintages
+from spark_jobs.analyse import active_tables, development_tables, economy, months, vintages
 from spark_jobs.writing import Writer
 
 INDICATORS = "gold.economy_indicators"
@@ -34,9 +34,9 @@ _CHANGED = """
         SELECT explode(array(ended_on, revoked_on)) FROM gold_tables.archive_exit LEFT SEMI JOIN concerned_subject USING (subject_id))"""
 
 
-def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, anew: bool) -> None:
-    """Write the indicators of the periods that this run has changed: those from the first month on of which it counted something else; and what is
-    forecast at the end of a month that is over for the first time."""
+def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, feeds: Collection[str], anew: bool) -> None:
+    """Write the indicators of the periods that this run has changed: those from the first month on of which it counted something else; and, at the end of
+    a month that is over for the first time, what is forecast, and who is active. ``feeds``: those of which silver has a table."""
     inputs = [table_name(contracts[i]) for i in (BIRTHS, EXITS)]
     contract = contracts[INDICATORS]
     first = dt.date.min
@@ -64,6 +64,9 @@ def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, anew: boo
     arrived = max(births["as_of"], default=until)
     of_months = months.monthly(births, [d.name for d in frame.values()], list(sections.values()), arrived)
     vintages.make(writer, contracts, run, of_months, frame, sections, arrived, anew)
+    if of_months:
+        active_tables.make(writer, contracts, run, of_months.origin, feeds, frame, sections, arrived, anew)
+        development_tables.make(writer, contracts, run, of_months, exits, feeds, arrived)
 
 
 def _frame(writer: Writer, sql: str) -> pd.DataFrame:

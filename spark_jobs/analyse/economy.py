@@ -6,7 +6,7 @@ Pure: data frames in, rows out. What each indicator means, and what it can't say
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -145,6 +145,12 @@ def _row(
 def decimal(value: float) -> Decimal:
     """A figure as tables hold it, to six places."""
     return Decimal(f"{value:.6f}")
+
+
+def places(frame: Mapping[str, District], sections: Mapping[str, str]) -> Callable[[tuple[str, str]], tuple[str | None, str, str | None, str]]:
+    """What says codes and names of a place (district and section by name), as columns. ``sections``: titles by letter."""
+    letters = {title: code for code, title in sections.items()}
+    return lambda place: (frame[place[0]].code if place[0] in frame else None, place[0], letters.get(place[1]), place[1])
 
 
 def _demography(of: Counts, period: int) -> Iterator[Row]:

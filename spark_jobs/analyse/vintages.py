@@ -1,4 +1,4 @@
-"""Forecasts of registrations in tables: each made once, kept as it was published, and shown with the months before it."""
+"""Forecasts of registrations in tables: each made once, kept as it was published, and shown with the months before it; and how what was published is kept."""
 
 from __future__ import annotations
 
@@ -16,13 +16,23 @@ from catalog.contract import Contract
 from catalog.derive import spark_schema, table_name
 from infra.ledger import Run, TableVersion
 from spark_jobs import delta
-from spark_jobs.analyse import economy, months
+from spark_jobs.analyse import active_tables, development_tables, economy, months
 from spark_jobs.writing import Writer
 
 if TYPE_CHECKING:
     from spark_jobs.analyse.outlook import Expected
 
 FORECAST, MONTHLY, BACKTEST = "gold.economy_forecast", "gold.economy_monthly", "gold.economy_backtest"
+# What is made once and kept, with the column that tells vintages apart.
+KEPT = {
+    FORECAST: "forecast_origin",
+    active_tables.MONTHLY: "month_end",
+    active_tables.OUTCOME: "month_end",
+    active_tables.WEIGHTS: "base_month",
+    development_tables.INDEX: "index_origin",
+    development_tables.LEADS: "index_origin",
+    development_tables.TEST: "index_origin",
+}
 SERIES = "registrations"
 PROCESSES = 4  # at most: each takes some 0.4 GiB
 # What was expected of each month by the last forecast that was made before it was over.
@@ -33,17 +43,17 @@ _BEFORE = """
     WHERE place = 1"""
 
 
-def put_back(writer: Writer, contracts: Mapping[str, Contract], run: Run, published: TableVersion) -> bool:
-    """Bring back the forecasts that the table lacks since it was emptied to be built anew, or set back to a restored release.
+def put_back(writer: Writer, contract: Contract, run: Run, published: TableVersion) -> bool:
+    """Bring back the vintages that a table of `KEPT` lacks since it was emptied to be built anew, or set back to a restored release.
 
     They can't be worked out again as they were known then. ``published``: the newest version of the table that any release has named, which holds all of them.
     Returns whether there were any: the table then holds rows of earlier runs in new files.
     """
     if delta.newest_version(published.table_name) == published.version:
         return False
-    now = writer.spark.table(table_name(contracts[FORECAST]))
+    now, key = writer.spark.table(table_name(contract)), KEPT[contract.id]
     released = _at(writer, published)
-    missing = released.join(now.select("forecast_origin").distinct(), "forecast_origin", "left_anti")
+    missing = released.join(now.select(key).distinct(), key, "left_anti")
     if not missing.limit(1).count():
         return False
     known = missing.select(*(F.col(f.name) if f.name in released.columns else F.lit(None).cast(f.dataType).alias(f.name) for f in now.schema))
@@ -79,7 +89,7 @@ def make(
     print(f"按月预测：截至 {of.origin} 的 {len(of.months)} 个月", flush=True)
     before = {(e.place, e.month): e for e in _expected(writer.spark.sql(_BEFORE.format(table=tables[FORECAST])))}
     said = outlook.outlook(of, before, min(os.cpu_count() or 1, PROCESSES))
-    last, place = (run.number, until), _places(frame, sections)
+    last, place = (run.number, until), economy.places(frame, sections)
     stored = _expected(writer.spark.table(tables[FORECAST]).where(F.col("forecast_origin") == of.origin))
     due = newest is None or of.origin > newest
     if due:
@@ -124,12 +134,6 @@ def _expected(rows: DataFrame) -> list[Expected]:
         return Expected(r.forecast_origin, r.series_month, r.months_ahead, place, float(r.forecast_value), miss, r.forecast_method)
 
     return [one(r) for r in rows.collect()]
-
-
-def _places(frame: Mapping[str, economy.District], sections: Mapping[str, str]) -> Any:
-    """What says codes and names of a place, as columns."""
-    letters = {title: code for code, title in sections.items()}
-    return lambda place: (frame[place[0]].code if place[0] in frame else None, place[0], letters.get(place[1]), place[1])
 
 
 def _bounds(e: Expected) -> Iterator[Decimal | None]:
