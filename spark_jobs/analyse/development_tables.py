@@ -78,7 +78,7 @@ def make(
             for s in found.said if s.index is not None or s.reference is not None
         ]  # fmt: skip
         verdict = found.verdict
-        errors = [float(np.sqrt(e.mean())) for e in found.tested or ()] or [None, None]
+        errors = [None if e is None else float(np.sqrt(e.mean())) for e in found.tested or (None, None)]
         tests.append(
             (origin, name, sum(x.chosen for x in found.led), found.lead, len(found.tested[0]) if found.tested else 0, *map(_number, errors),
              _number(verdict.p_value if verdict else None), verdict.verdict if verdict else None, *end)
@@ -111,7 +111,8 @@ def _references(writer: Writer) -> dict[str, tuple[dict[int, float], str]]:
 
 def _unbroken(name: str, counts: Mapping[dt.date, int], origin: dt.date) -> dict[str, tuple[dt.date, np.ndarray]]:
     """The counts of the newest months without one of nothing, up to ``origin``; none where these are too few to be adjusted."""
-    month, values = origin.replace(day=1), []
+    month = origin.replace(day=1)
+    values: list[float] = []
     while counts.get(month) and len(values) < months.MOST:
         values.append(float(counts[month]))
         month = months.later(month, -1)
