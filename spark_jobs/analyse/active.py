@@ -32,6 +32,12 @@ def statuses(profiles: pd.DataFrame) -> NDArray[np.int_]:
     return np.where(alive, 0, np.where(idle, 1, 2))
 
 
+def told(profiles: pd.DataFrame) -> set[str]:
+    """The signs of which some subjects show one (of those that enough do for an index to be told of them)."""
+    counts = profiles["subjects"].to_numpy(dtype=float)
+    return {s for s in SIGNS if counts[profiles[s] > 0].sum() >= LEAST}
+
+
 @dataclass(frozen=True)
 class Scale:
     """What indices of a year are measured by: the ``month_end`` that is their base, bounds at which signs are cut and between which they are

@@ -88,10 +88,9 @@ def before(month_end: dt.date) -> dt.date:
 
 
 def _scale(found: Mapping[dt.date, pd.DataFrame], month_end: dt.date) -> active.Scale:
-    """By the base month; by the month itself where little was known of that."""
-    base = found.get(before(month_end))
-    told = base is not None and base["subjects"][active.statuses(base) == 0].sum() >= active.LEAST
-    return active.scale(base if told and base is not None else found[month_end])
+    """By the base month; by the month itself where not every sign was told of yet within the year before that."""
+    now, base = found[month_end], found.get(before(month_end))
+    return active.scale(base if base is not None and active.told(now) <= active.told(base) else now)
 
 
 def _append(writer: Writer, contract: Contract, rows: list[tuple[Any, ...]], run: Run) -> None:

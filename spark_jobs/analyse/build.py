@@ -12,7 +12,7 @@ from catalog.contract import Contract
 from catalog.derive import spark_schema, table_name
 from infra.ledger import Run
 from infra.settings import REPO
-from spark_jobs.analyse import active_tables, development_tables, economy, months, vintages
+from spark_jobs.analyse import active_tables, brief, development_tables, economy, months, vintages
 from spark_jobs.writing import Writer
 
 INDICATORS = "gold.economy_indicators"
@@ -54,12 +54,16 @@ def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, feeds: Co
     counted = economy.counts(births, exits, [d.name for d in frame.values()], list(sections.values()), until)
     # Where the newest delivery was withdrawn, what was a whole year may be a part of one again.
     first = min(first, counted.periods[-1].replace(month=1, day=1))
-    rows = rows_of(economy.figures(counted, frame, first), frame, sections, run.number, until)
-    of = writer.spark.createDataFrame(rows, spark_schema(contract))
-    if anew:
-        writer.write(of, table_name(contract), "overwrite", "analyse", run.run_id)
-    else:
-        writer.replace(of, table_name(contract), f"period_end >= DATE '{first}'", "analyse", run.run_id)
+    figures = list(economy.figures(counted, frame, first))
+    for name, rows in (
+        (INDICATORS, rows_of(figures, frame, sections, run.number, until)),
+        (brief.MAPS, list(brief.maps(figures, period_name, (run.number, until)))),
+    ):
+        of = writer.spark.createDataFrame(rows, spark_schema(contracts[name]))
+        if anew:
+            writer.write(of, table_name(contracts[name]), "overwrite", "analyse", run.run_id)
+        else:
+            writer.replace(of, table_name(contracts[name]), f"period_end >= DATE '{first}'", "analyse", run.run_id)
     # Exits say nothing of whether a month of registrations is over.
     arrived = max(births["as_of"], default=until)
     of_months = months.monthly(births, [d.name for d in frame.values()], list(sections.values()), arrived)
@@ -67,6 +71,7 @@ def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, feeds: Co
     if of_months:
         active_tables.make(writer, contracts, run, of_months.origin, feeds, frame, sections, arrived, anew)
         development_tables.make(writer, contracts, run, of_months, exits, feeds, arrived)
+    brief.make(writer, contracts, run, until)
 
 
 def _frame(writer: Writer, sql: str) -> pd.DataFrame:

@@ -108,3 +108,13 @@ def test_months_end_with_months():
     assert active_tables.ended(dt.date(2024, 2, 29), 12) == dt.date(2023, 2, 28)
     assert active_tables.ended(dt.date(2023, 11, 30), -3) == dt.date(2024, 2, 29)
     assert active_tables.before(dt.date(2025, 6, 30)) == dt.date(2024, 12, 31)
+
+
+def test_a_base_that_knows_less_is_none():
+    last, now = drawn(8), drawn(9)
+    last["month_end"] = active_tables.before(MONTH)
+    both = {MONTH: now, active_tables.before(MONTH): last}
+    assert active_tables._scale(both, MONTH).month_end == active_tables.before(MONTH)
+    last["staff"] = 0
+    assert active_tables._scale(both, MONTH).month_end == MONTH
+    assert active_tables._scale({MONTH: now}, MONTH).month_end == MONTH

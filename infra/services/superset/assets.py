@@ -15,7 +15,6 @@ import yaml
 
 from catalog.contract import Column, Contract
 from catalog.derive import TRINO_TYPES, column_comment, label_sql, table_comment, view_columns
-from infra.services.superset import district_map
 
 Asset = dict[str, Any]
 Assets = dict[str, Asset]  # path below superset/ → content
@@ -35,7 +34,7 @@ def kind(path: str) -> str:
 
 
 def complete(files: Assets, contracts: Mapping[str, Contract], address: str, connect: Mapping[str, Any]) -> Assets:
-    """Add what the files leave out: that git has the say, the database's address, the datasets' columns from their contracts, the outlines of maps.
+    """Add what the files leave out: that git has the say, the database's address, the datasets' columns from their contracts.
 
     Raises:
         KeyError: a dataset has no contract.
@@ -52,9 +51,6 @@ def complete(files: Assets, contracts: Mapping[str, Contract], address: str, con
                 raise ValueError(f"superset/{path}: {', '.join(sorted(repeated))} come from the contract; remove them")
             contract = contracts[f"{content['schema']}.{content['table_name']}"]
             asset |= {"description": table_comment(contract), "columns": dataset_columns(contract)}
-        if kind(path) == "charts" and "map" in content["params"]:
-            params = {key: value for key, value in content["params"].items() if key != "map"}
-            asset["params"] = params | {"handlebarsTemplate": district_map.template(**content["params"]["map"]), "styleTemplate": ""}
         whole[path] = asset
     return whole
 

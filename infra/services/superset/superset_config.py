@@ -150,21 +150,9 @@ FEATURE_FLAGS = {
     "EMBEDDED_SUPERSET": False,
     "ENABLE_TEMPLATE_PROCESSING": False,
     "ALERT_REPORTS": False,
-    # HTML in texts is cleaned instead of shown as it is (below): a map is drawn as SVG.
-    "ESCAPE_MARKDOWN_HTML": False,
+    "ESCAPE_MARKDOWN_HTML": True,
     # People may see different rows of the same chart, so nobody is given what was cached for another.
     "CACHE_IMPERSONATION": True,
-}
-# What is drawn in a template may have these shapes beside the tags that are always allowed; no script, style, link or address of another place is among them.
-HTML_SANITIZATION = True
-HTML_SANITIZATION_SCHEMA_EXTENSIONS = {
-    "tagNames": ["svg", "path", "rect", "text"],
-    "attributes": {
-        "svg": ["viewBox", "width", "height", "role"],
-        "path": ["d", "fill", "stroke", "strokeWidth"],
-        "rect": ["x", "y", "width", "height", "fill"],
-        "text": ["x", "y", "fill", "fontSize", "textAnchor"],
-    },
 }
 # The browser talks to nobody but us: no maps, no web fonts, no usage pixel. Inline styles are needed by the charts' library.
 TALISMAN_ENABLED = True
