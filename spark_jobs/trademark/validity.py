@@ -139,9 +139,9 @@ def is_valid(course: Course, day: dt.date, retroactive: bool = False) -> bool:
 
 
 def owner_on(course: Course, day: dt.date) -> str | None:
-    """Whose it was on ``day``: from the day on which a transfer is published, the one it went to (商标法第四十二条 [to be confirmed])."""
-    went = [t for t in course.transfers if t.gazetted_on <= day]
-    return max(went, key=lambda t: t.gazetted_on).to if went else course.owner
+    """Whose it was on ``day``: from the day on which a transfer is published, the one it went to, of two on one day the later told (商标法第四十二条 [to be confirmed])."""
+    went = sorted((t for t in course.transfers if t.gazetted_on <= day), key=lambda t: t.gazetted_on)
+    return went[-1].to if went else course.owner
 
 
 def valid_on(

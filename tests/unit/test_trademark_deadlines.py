@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.trademark import calendar, deadlines
 from spark_jobs.trademark.deadlines import Stage
 
+QUICK = settings(max_examples=60, deadline=None)  # the first example loads tables
 D = dt.date.fromisoformat
 KNOWN = st.dates(dt.date(2004, 1, 1), dt.date(2026, 9, 1))
 ANY = st.dates(dt.date(2004, 1, 1), dt.date(2040, 12, 31))
@@ -31,6 +32,7 @@ def test_a_shifted_workday_is_a_working_day():
     assert deadlines.opposition(D("2021-06-18")).due == D("2021-09-18")
 
 
+@QUICK
 @given(KNOWN)
 def test_a_deadline_within_the_table_is_the_first_working_day_from_the_end_of_the_period(published):
     found = deadlines.opposition(published)
@@ -40,6 +42,7 @@ def test_a_deadline_within_the_table_is_the_first_working_day_from_the_end_of_th
     assert calendar.working_days_between(found.runs_out - calendar.DAY, found.due) == 1
 
 
+@QUICK
 @given(ANY, st.integers(0, 500))
 def test_a_later_publication_never_has_an_earlier_deadline(published, later):
     one, other = deadlines.opposition(published), deadlines.opposition(published + later * calendar.DAY)
@@ -47,6 +50,7 @@ def test_a_later_publication_never_has_an_earlier_deadline(published, later):
     assert one.expected <= other.expected
 
 
+@QUICK
 @given(st.dates(dt.date(2026, 10, 1), dt.date(2060, 1, 1)))
 def test_beyond_the_table_the_earlier_day_is_shown_and_said_to_be_provisional(published):
     found = deadlines.opposition(published)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.refine import codes
 from spark_jobs.trademark import goods
 from spark_jobs.trademark.goods import Goods, Relation
 
+QUICK = settings(max_examples=60, deadline=None)  # the first example loads tables
 GROUPS = [r["group_code"] for r in codes.rows("nice_similar_groups")]
 MARKS = st.builds(
     Goods.of, st.frozensets(st.integers(1, 45), min_size=1, max_size=3), st.frozensets(st.sampled_from(GROUPS), max_size=3)
@@ -83,6 +84,7 @@ def test_order_of_relations():
     assert Relation.NONE < Relation.RELATED_CLASS < Relation.SAME_CLASS < Relation.NOTE < Relation.SAME_GROUP
 
 
+@QUICK
 @given(MARKS, MARKS, st.one_of(st.none(), st.integers(6, 13)))
 def test_a_relation_is_symmetric(one, other, edition):
     assert goods.relation(one, other, edition) is goods.relation(other, one, edition)

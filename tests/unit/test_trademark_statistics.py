@@ -6,11 +6,12 @@ import datetime as dt
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.trademark import statistics
 
+QUICK = settings(max_examples=60, deadline=None)  # the first example loads tables
 D = dt.date.fromisoformat
 # CNIPA yearbook 2022, table 7-4: Madrid applications by origin, 2021 and 2022; cities as far as they were copied.
 BEFORE = {"深圳": 818, "广州": 266, "杭州": 177, "宁波": 115, "南京": 91, "青岛": 36, "厦门": 80, "济南": 101}
@@ -39,6 +40,7 @@ def test_guangdong_2016():
     assert statistics.registration_ratio(410_207, 689_434) == pytest.approx(0.5950, abs=5e-5)
 
 
+@QUICK
 @given(st.dictionaries(st.text("甲乙丙丁戊己庚", min_size=1, max_size=4), st.integers(0, 5), min_size=1))
 def test_ranks_count_the_better_ones(values):
     found = statistics.ranks(values)

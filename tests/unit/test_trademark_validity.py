@@ -27,6 +27,7 @@ from spark_jobs.trademark.validity import (
     valid_on,
 )
 
+QUICK = settings(max_examples=60, deadline=None)  # the first example loads tables
 D = dt.date.fromisoformat
 MARK = Course(D("2012-01-05"), D("2012-10-06"), D("2013-01-07"), owner="甲")
 UNTIL = D("2023-01-06")
@@ -132,7 +133,7 @@ COURSES = st.builds(
 )
 
 
-@settings(max_examples=60)
+@QUICK
 @given(st.lists(COURSES, min_size=1, max_size=6), DAYS, st.booleans())
 def test_tables_say_the_same(courses, day, retroactive):
     marks = pd.DataFrame({
@@ -163,6 +164,7 @@ def test_a_decision_on_another_class_leaves_the_mark():
     assert valid_on(marks, D("2019-01-01")).tolist() == [True, True]
 
 
+@QUICK
 @given(COURSES, DAYS)
 def test_what_is_over_is_not_valid(course, day):
     if ended_on(course, day):
