@@ -7,8 +7,8 @@ filings, on many brands, across classes, lost procedures, an agent of whose fili
 The score is a logistic regression whose weights may only have the sign that the law's reasoning gives them, so that more of what speaks for bad faith
 never lowers it. **No real labels exist here**: weights marked `fitted` in catalog/codes/bad_faith_weights.csv are estimates (估计) from filings of the
 sandbox city, whose squatters are made up; those marked `judged` are our judgement. No weight may pass its limit: the sandbox has circumstances that tell
-squatters apart better than any circumstance will in life (there nearly all who file from elsewhere are squatters), and none may decide alone. Numbers measured on the sandbox say nothing about Guangzhou. The
-score orders what people look at and is shown with its reasons; nobody is called a squatter by it.
+squatters apart better than any circumstance will in life (there many of those who file from elsewhere are squatters), and none may decide alone. Numbers
+measured on the sandbox say nothing about Guangzhou. The score orders what people look at and is shown with its reasons; nobody is called a squatter by it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ Array = NDArray[np.float64]
 WINDOW = dt.timedelta(days=365)
 # Below this similarity (0 to 1) of the candidate search nothing resembles; its scale is the search's, so the caller may give another.
 LEAST_SIMILARITY = 0.6
-# What the applicant or its agent did, or is. The rest is likeness, the strength of the name, or, as another city, nothing to hold against anybody.
-CONDUCT = ("brands", "filings", "classes", "losses", "agent", "person", "no_own_trade")
+# What the applicant or its agent did, or is, or can't but have known (a listed name). The rest is likeness, the strength of the name, or, as another
+# city, nothing to hold against anybody.
+CONDUCT = ("listed", "brands", "filings", "classes", "losses", "transfers", "agent", "person", "no_own_trade")
 # What conduct must add in logarithmic odds for anybody to be suspect: it doubles them. An agent slightly above the average is nothing.
 LEAST_CONDUCT = 0.69
 
@@ -48,20 +49,22 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Filed:
-    """A filing of an applicant. ``brand``: the name of another that it resembles most, None if it resembles none or is the applicant's own.
+    """A filing of an applicant. ``brand``: the name of another that it resembles most, of those that are at home in its class; None if there is none.
 
-    ``lost_on``: day on which an opposition or invalidity was lost.
+    A name without the class is met by chance often: short names are many. One's own name is no brand of another.
+    ``lost_on``: day on which an opposition or invalidity was lost; ``given_on``: day on which the mark was published as transferred to another.
     """
 
     filed: dt.date
     nice_class: int
     brand: str | None = None
     lost_on: dt.date | None = None
+    given_on: dt.date | None = None
 
 
 @dataclass(frozen=True)
 class Habits:
-    """What an applicant did around a filing: within 12 months of it, as known on a day; ``losses`` in all the time before that day.
+    """What an applicant did around a filing: within 12 months of it, as known on a day; ``losses``, ``transfers`` in all the time before it.
 
     ``filings`` 件 (each class counts), ``brands``: distinct names of others that filings resemble most, ``classes``: distinct Nice classes.
     """
@@ -70,6 +73,7 @@ class Habits:
     brands: int
     classes: int
     losses: int
+    transfers: int
 
 
 def habits(own: Sequence[Filed], filed: dt.date, known_on: dt.date) -> Habits:
@@ -83,6 +87,7 @@ def habits(own: Sequence[Filed], filed: dt.date, known_on: dt.date) -> Habits:
         len({f.brand for f in near if f.brand is not None}),
         len({f.nice_class for f in near}),
         sum(f.lost_on is not None and f.lost_on <= known_on for f in own),
+        sum(f.given_on is not None and f.given_on <= known_on for f in own),
     )
 
 
@@ -131,6 +136,7 @@ class Evidence:
     brands: int = 1
     classes: int = 1
     losses: int = 0
+    transfers: int = 0
     agent: float = 1.0
     person: bool | None = None
     elsewhere: bool | None = None
@@ -178,7 +184,7 @@ def weights() -> Mapping[str, Weight]:
 
 
 FEATURES = (
-    "identical", "similarity", "goods", "brands", "filings", "classes", "losses", "agent", "person", "elsewhere", "no_own_trade", "bears_name", "gap",
+    "identical", "similarity", "goods", "brands", "filings", "classes", "losses", "transfers", "agent", "person", "elsewhere", "no_own_trade", "bears_name", "gap",
     "holders", "rivals", "adds_generic", "rarity", "listed",
 )  # fmt: skip
 
@@ -199,6 +205,7 @@ def _values(columns: Mapping[str, Any]) -> Array:
     found = {
         "identical": plain("identical"), "similarity": np.clip(plain("similarity"), 0, 1), "goods": plain("goods") / Relation.SAME_GROUP,
         "brands": times("brands", 4), "filings": times("filings", 4), "classes": times("classes", 4), "losses": np.minimum(np.log2(1 + plain("losses")), 3),
+        "transfers": np.minimum(np.log2(1 + plain("transfers")), 3),
         "agent": times("agent", 3), "person": known("person", True), "elsewhere": known("elsewhere", True), "no_own_trade": known("own_trade", False),
         "bears_name": plain("bears_name"), "gap": plain("gap"), "holders": times("holders", 6), "rivals": times("rivals", 4),
         "adds_generic": plain("adds_generic"), "rarity": np.clip(plain("rarity"), COMMONEST, RAREST) - COMMONEST, "listed": plain("listed"),

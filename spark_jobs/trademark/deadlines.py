@@ -121,7 +121,7 @@ def opposition(published: dt.date) -> Deadline:
     if_draft = min((_moved(months_after(published, p.months), p.rolls)[0] for p in drafts), default=None)
     note = ""
     if provisional:
-        note = f"暂定：{runs_out.year}年节假日和调休安排未公布或不在节假日表内，按可能的最早一日显示"
+        note = "暂定：届满日前后的节假日和调休安排尚未公布或不在节假日表内，按可能的最早一日显示"
         note += f"；按周末和法定节日推算为{expected.isoformat()}" if expected != due else ""
     return Deadline(due, runs_out, expected, provisional, note, if_draft)
 

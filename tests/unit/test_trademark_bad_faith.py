@@ -31,15 +31,16 @@ LIKENESS = {
     "rivals": st.integers(1, 50),
     "adds_generic": st.booleans(),
     "rarity": st.floats(0, 15),
-    "listed": st.booleans(),
     "elsewhere": st.sampled_from([None, True, False]),
     "bears_name": st.booleans(),
 }
 CONDUCT = {
+    "listed": st.booleans(),
     "filings": st.integers(1, 1000),
     "brands": st.integers(1, 200),
     "classes": st.integers(1, 45),
     "losses": st.integers(0, 50),
+    "transfers": st.integers(0, 50),
     "agent": st.floats(0, 50),
     "person": st.sampled_from([None, True, False]),
     "own_trade": st.sampled_from([None, True, False]),
@@ -89,8 +90,19 @@ def test_likeness_alone_makes_nobody_suspect(evidence):
     assert said(evidence).verdict is not Verdict.SUSPECT
 
 
+def test_a_stranger_who_files_a_listed_name_in_its_class_is_suspect():
+    copied = Evidence(1.0, True, Relation.SAME_CLASS, elsewhere=False, rarity=rarity("陶陶居"), listed=True)
+    assert said(copied).verdict is Verdict.SUSPECT
+    assert "名录" in said(copied).why
+    assert said(dataclasses.replace(copied, listed=False)).verdict is Verdict.SIMILAR
+    assert said(dataclasses.replace(copied, bears_name=True)).verdict is Verdict.SIMILAR
+    # 致美斋, filed as 至美斋 by somebody from elsewhere.
+    sounds = Evidence(0.9, False, Relation.SAME_CLASS, elsewhere=True, rarity=rarity("致美斋"), listed=True)
+    assert said(sounds).verdict is Verdict.SUSPECT
+
+
 @QUICK
-@given(ANY, st.sampled_from(["filings", "brands", "classes", "losses", "agent", "similarity", "rarity"]), st.floats(0, 3))
+@given(ANY, st.sampled_from(["filings", "brands", "classes", "losses", "transfers", "agent", "similarity", "rarity"]), st.floats(0, 3))
 def test_more_that_speaks_for_it_never_lowers_the_score(evidence, name, more):
     raised = min(1.0, getattr(evidence, name) + more / 3) if name == "similarity" else getattr(evidence, name) + math.ceil(more)
     assert score(dataclasses.replace(evidence, **{name: raised})) >= score(evidence) - 1e-12
@@ -125,7 +137,7 @@ def test_what_is_unknown_speaks_for_nothing():
 def test_habits():
     own = [
         Filed(D("2022-01-01"), 3, "立白", D("2023-06-01")),
-        Filed(D("2023-12-31"), 3, "立白"),
+        Filed(D("2023-12-31"), 3, "立白", given_on=D("2024-05-01")),
         Filed(D("2024-01-01"), 5, "浪奇"),
         Filed(D("2024-03-01"), 30),
         Filed(D("2024-06-01"), 9, "虎头"),
@@ -134,7 +146,7 @@ def test_habits():
     assert (found.filings, found.brands, found.classes, found.losses) == (2, 2, 2, 1)
     # What comes later counts once it is known; what is more than a year away never does.
     found = habits(own, D("2024-01-01"), D("2024-06-01"))
-    assert (found.filings, found.brands, found.classes) == (4, 3, 4)
+    assert (found.filings, found.brands, found.classes, found.transfers) == (4, 3, 4, 1)
     assert habits(own, D("2024-01-01"), D("2023-05-31")).losses == 0
 
 

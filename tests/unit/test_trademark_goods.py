@@ -121,7 +121,7 @@ def test_the_longest_beginning_decides():
 def test_class_35_is_a_trade_of_few():
     """Were it everybody's, every pair of firms would be related."""
     divisions = {r["industry"] for r in codes.rows("industry_nice") if len(r["industry"]) == 2 and 35 in goods.classes_of_industry(r["industry"])}
-    assert divisions == {"51", "52", "58", "64", "72", "75", "95"}
+    assert divisions == {"51", "52", "64", "72", "75", "95"}
     assert 35 not in goods.classes_of_industry("5131")
 
 
