@@ -4,11 +4,12 @@ Resemblance finds candidates; it doesn't separate squatters from others, who may
 filings, on many brands, across classes, lost procedures, an agent of whose filings many hit somebody. These are the factors of 规范商标申请注册行为若干
 规定 (2019, Order 17) 第八条 [to be confirmed]; articles in reasons are a reference (参考), no finding.
 
-The score is a logistic regression whose weights may only have the sign that the law's reasoning gives them, so that more of what speaks for bad faith
-never lowers it. **No real labels exist here**: weights marked `fitted` in catalog/codes/bad_faith_weights.csv are estimates (估计) from filings of the
-sandbox city, whose squatters are made up; those marked `judged` are our judgement. No weight may pass its limit: the sandbox has circumstances that tell
-squatters apart better than any circumstance will in life (there many of those who file from elsewhere are squatters), and none may decide alone. Numbers
-measured on the sandbox say nothing about Guangzhou. The score orders what people look at and is shown with its reasons; nobody is called a squatter by it.
+The score is a logistic regression whose weights may only have the sign that the law's reasoning gives them, so that more of what speaks for bad
+faith never lowers it. **No real labels exist here**: weights marked `fitted` in catalog/codes/bad_faith_weights.csv are estimates (估计) from filings
+of the sandbox city, whose squatters are made up; those marked `judged` are our judgement. No weight may pass its limit: in the sandbox some things
+tell squatters apart better than they will in life (there many of those who file from elsewhere are squatters), and none may decide alone. Numbers
+measured on the sandbox say nothing about Guangzhou. The score orders what people look at and is shown with its reasons; nobody is called a squatter
+by it. How it did on cities drawn afresh stands in tests/unit/test_trademark_bad_faith_city.py.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ LEAST_SIMILARITY = 0.6
 CONDUCT = ("listed", "brands", "filings", "classes", "losses", "transfers", "agent", "person", "no_own_trade")
 # What conduct must add in logarithmic odds for anybody to be suspect: it doubles them. An agent slightly above the average is nothing.
 LEAST_CONDUCT = 0.69
+# Share of squatters' filings among those that resemble some name, in the sandbox cities: what the probabilities rest on. The true one is unknown.
+FITTED_SHARE = 0.017
 
 
 class Verdict(Enum):
@@ -94,12 +97,13 @@ def habits(own: Sequence[Filed], filed: dt.date, known_on: dt.date) -> Habits:
 def agent_ratio(hits: float, filings: float, overall: float, weight: float = 50) -> float:
     """How many times as often as on average an agent files for those who file on several brands; 1 for an agent of whom nothing is known.
 
-    ``hits``: filings of applicants whose habits show at least three brands, of ``filings`` within 12 months; ``overall``: their share among all filings. Few filings are drawn to the average, as if
-    ``weight`` average ones were added.
+    ``hits``: filings of applicants whose habits show at least three brands, of ``filings`` within 12 months; ``overall``: their share among all
+    filings. Few filings are drawn to the average, as if ``weight`` average ones were added.
     """
     return (hits + weight * overall) / ((filings + weight) * overall) if overall > 0 else 1.0
 
 
+# Between these a name's rarity counts: most names of the register lie there.
 COMMONEST, RAREST = 3.0, 9.0
 
 
@@ -112,7 +116,7 @@ def _characters() -> tuple[dict[str, int], int]:
 def rarity(name: str) -> float:
     """How unlikely it is that somebody comes to a name by himself: minus the decimal logarithm of the product of its characters' shares.
 
-    Shares are those of the characters of the register's trade names; a character that isn't there counts as one that is there once. 立白: about 6.
+    Shares are those of the characters of the register's trade names; a character that isn't there counts as one that is there once. 立白: about 5.5.
     """
     counts, total = _characters()
     return float(-sum(np.log10(max(counts.get(c, 1), 1) / total) for c in name))
@@ -184,8 +188,8 @@ def weights() -> Mapping[str, Weight]:
 
 
 FEATURES = (
-    "identical", "similarity", "goods", "brands", "filings", "classes", "losses", "transfers", "agent", "person", "elsewhere", "no_own_trade", "bears_name", "gap",
-    "holders", "rivals", "adds_generic", "rarity", "listed",
+    "identical", "similarity", "goods", "brands", "filings", "classes", "losses", "transfers", "agent", "person", "elsewhere", "no_own_trade",
+    "bears_name", "gap", "holders", "rivals", "adds_generic", "rarity", "listed",
 )  # fmt: skip
 
 
@@ -204,8 +208,8 @@ def _values(columns: Mapping[str, Any]) -> Array:
 
     found = {
         "identical": plain("identical"), "similarity": np.clip(plain("similarity"), 0, 1), "goods": plain("goods") / Relation.SAME_GROUP,
-        "brands": times("brands", 4), "filings": times("filings", 4), "classes": times("classes", 4), "losses": np.minimum(np.log2(1 + plain("losses")), 3),
-        "transfers": np.minimum(np.log2(1 + plain("transfers")), 3),
+        "brands": times("brands", 4), "filings": times("filings", 4), "classes": times("classes", 4),
+        "losses": np.minimum(np.log2(1 + plain("losses")), 3), "transfers": np.minimum(np.log2(1 + plain("transfers")), 3),
         "agent": times("agent", 3), "person": known("person", True), "elsewhere": known("elsewhere", True), "no_own_trade": known("own_trade", False),
         "bears_name": plain("bears_name"), "gap": plain("gap"), "holders": times("holders", 6), "rivals": times("rivals", 4),
         "adds_generic": plain("adds_generic"), "rarity": np.clip(plain("rarity"), COMMONEST, RAREST) - COMMONEST, "listed": plain("listed"),
@@ -233,12 +237,12 @@ def scores(table: pd.DataFrame) -> pd.Series:
 
 
 def suspects(table: pd.DataFrame) -> pd.Series:
-    """Whether each pair is above the threshold, and what speaks for bad faith in conduct at least doubles the odds."""
+    """Whether each pair is above the threshold, and conduct (or that the name is listed) at least doubles the odds of bad faith."""
     return pd.Series(_scored(features(table).to_numpy())[1], index=table.index)
 
 
 def at_prevalence(probability: Any, fitted: float, true: float) -> Any:
-    """A probability where the share of squatters among candidates is ``true`` and not ``fitted`` (both between 0 and 1): odds change by their ratio."""
+    """A probability where the share of squatters among candidates is ``true`` and not ``fitted`` (see `FITTED_SHARE`): odds change by their ratio."""
     ratio = true / (1 - true) / (fitted / (1 - fitted))
     return probability * ratio / (1 - probability + probability * ratio)
 

@@ -148,7 +148,11 @@ def non_use_from(registered: dt.date) -> dt.date:
 
 @dataclass(frozen=True)
 class Term:
-    """A term of a registration: ``until``, its last day; renewal may be requested from ``renew_from`` to ``renew_until``, in grace to ``grace_until``."""
+    """A term of a registration. ``until``: its last day.
+
+    Renewal may be requested from ``renew_from`` to ``renew_until``, in grace to ``grace_until``. None of these is moved to a working day: the earlier
+    day is shown, whether they move is to be confirmed.
+    """
 
     until: dt.date
     renew_from: dt.date

@@ -97,7 +97,7 @@ def is_common(name: str, holders: int = 0) -> bool:
 
 
 def scope(name: str, kind: Kind, holders: int = 0) -> Scope:
-    """How far a name is protected: a common word only for its goods, like marks and indications; a trade name in its trade; a listed one everywhere."""
+    """How far a name is watched: a common word for its goods only, like marks and indications; a trade name in its trade; a listed one everywhere."""
     if kind in (Kind.MARK, Kind.INDICATION) or is_common(name, holders):
         return Scope.OWN
     return Scope.ALL if kind is Kind.LISTED else Scope.RELATED

@@ -1,7 +1,7 @@
 """Whether a mark was valid on a day, from its course: registration, term, renewals, what was decided about it; whose it was.
 
-Decisions are read as `archive_property` reads them: of a part of the goods leaves the mark, a refused request leaves it. In force from the day on which it
-was decided: when a decision becomes final isn't reported [to be confirmed]. 撤销 and 注销 end a right from then on (商标法第五十四条, 第五十五条), a mark
+A decision about a part of the goods leaves the mark, and so does a refused request, as `archive_property` reads them, too. It holds from the day on
+which it was made: when one becomes final isn't reported [to be confirmed]. 撤销 and 注销 end a right from then on (商标法第五十四条, 第五十五条), a mark
 declared invalid counts as never having been one (第四十七条) [articles to be confirmed]. So two questions have two answers: what was on the register
 that day (``retroactive`` False: what stock figures publish), and what was the law that day, as one knows today (True).
 """
@@ -95,8 +95,8 @@ def ends(procedure: str, result: str | None) -> bool:
 def ended_on(course: Course, day: dt.date, retroactive: bool = False) -> dt.date | None:
     """Since when the mark or application is over on ``day``; None if it isn't.
 
-    Of each kind of procedure the last decision on the whole mark counts: a review may bring back what was taken. A registration that came later than a
-    decision says that it didn't end there. ``retroactive``: decisions that a mark is invalid count from the start, also later ones.
+    Of each kind of procedure the last decision on the whole mark counts: a review may bring back what was taken. A registration that came later than
+    a decision says that it didn't end there. ``retroactive``: decisions that a mark is invalid count from the start, also later ones.
     """
     last: dict[str, Decision] = {}
     for d in sorted(course.decisions, key=lambda d: d.decided_on):
@@ -139,7 +139,7 @@ def is_valid(course: Course, day: dt.date, retroactive: bool = False) -> bool:
 
 
 def owner_on(course: Course, day: dt.date) -> str | None:
-    """Whose it was on ``day``: from the day on which a transfer is published, the one it went to, of two on one day the later told (商标法第四十二条 [to be confirmed])."""
+    """Whose it was on ``day``: a transfer counts from its publication (商标法第四十二条 [to be confirmed]); of two on one day the later told counts."""
     went = sorted((t for t in course.transfers if t.gazetted_on <= day), key=lambda t: t.gazetted_on)
     return went[-1].to if went else course.owner
 
@@ -176,7 +176,8 @@ def _over(keys: pd.DataFrame, marks: pd.DataFrame, registered: pd.Series, decisi
     told = pd.DataFrame({
         "mark_number": decisions["mark_number"], "of_class": decisions["nice_class"], "on": pd.to_datetime(decisions["decided_on"]),
         "kind": decisions["mark_procedure"].map({p: procedure_kind(p) for p in decisions["mark_procedure"].unique()}),
-        "ends": (result.str.contains(_ENDS) & ~result.str.contains(_KEEPS)).fillna(False).astype(bool) | (result.isna() & (decisions["mark_procedure"] == "注销")),
+        "ends": (result.str.contains(_ENDS) & ~result.str.contains(_KEEPS)).fillna(False).astype(bool)
+        | (result.isna() & (decisions["mark_procedure"] == "注销")),
     })  # fmt: skip
     whole = ~result.fillna("").str.contains(_PARTLY)
     told = told[whole & ((told["on"] <= when) | (retroactive & (told["kind"] == "无效")))]

@@ -41,7 +41,8 @@ def after(*decisions, **changes):
     ("day", "state"),
     [
         ("2012-01-04", State.UNFILED), ("2012-01-05", State.FILED), ("2012-10-06", State.PUBLISHED), ("2013-01-06", State.PUBLISHED),
-        ("2013-01-07", State.VALID), ("2023-01-06", State.VALID), ("2023-01-07", State.GRACE), ("2023-07-06", State.GRACE), ("2023-07-07", State.EXPIRED),
+        ("2013-01-07", State.VALID), ("2023-01-06", State.VALID),
+        ("2023-01-07", State.GRACE), ("2023-07-06", State.GRACE), ("2023-07-07", State.EXPIRED),
     ],
 )  # fmt: skip
 def test_a_course_without_incidents(day, state):
