@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -299,7 +299,8 @@ def judge(
     """What to say of a filing for ``goods``, of the day ``filed``, by ``applicant`` (subject id, None for one without) beside a right.
 
     Suspect is who is above the threshold with conduct that speaks for bad faith (`suspects`). Whoever resembles without that may well be in the
-    right: he is shown apart. The right's own people, filings older than the right and goods beyond its reach are nothing.
+    right: he is shown apart. The right's own people, filings older than the right and goods beyond its reach are nothing. How the goods relate is
+    found here, whatever ``evidence`` says of it.
     """
     found = relation(right.goods, goods, edition)
 
@@ -314,6 +315,7 @@ def judge(
         return nothing(f"商品或服务不在保护范围内（{right.reach.value}）")
     if evidence.similarity < least_similarity:
         return nothing("商标不近似")
+    evidence = replace(evidence, goods=found)
     terms = reasons(evidence)
     (probability,), (is_suspect,) = _scored(_one(evidence))
     if is_suspect:

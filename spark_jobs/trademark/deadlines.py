@@ -53,12 +53,15 @@ def periods() -> tuple[Period, ...]:
 def period(name: str, on: dt.date) -> Period:
     """The period ``name`` as the law had it on ``on``, the day of the publication or registration it runs from.
 
-    That an old period goes on running under its own law when the law changes is an assumption: a change says itself what holds in between.
+    That an old period goes on running under its own law when the law changes is an assumption: a change says itself what holds in between. Marks
+    older than the first trademark law (1983-03-01) have the oldest period of the table [to be confirmed].
 
     Raises:
-        LookupError: there was no such period on that day, or there were two.
+        LookupError: there is no such period, or there were two or none on that day.
     """
-    found = [p for p in periods() if p.name == name and p.valid_from and p.valid_from <= on and (p.valid_to is None or on <= p.valid_to)]
+    mine = [(p.valid_from, p) for p in periods() if p.name == name and p.valid_from]
+    day = max([on, *([min(first for first, _ in mine)] if mine else [])])
+    found = [p for first, p in mine if first <= day and (p.valid_to is None or day <= p.valid_to)]
     if len(found) != 1:
         raise LookupError(f"{name} on {on}: {len(found)} periods in force")
     return found[0]

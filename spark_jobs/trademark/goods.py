@@ -181,6 +181,15 @@ class Goods:
         known = frozenset(groups)
         return cls(frozenset(classes) | {int(g[:2]) for g in known if g[:2].isdigit()}, known)
 
+    @classmethod
+    def read(cls, nice_class: int | None, groups: str | None) -> Goods:
+        """Goods of a record: its class, and the groups that its text names in whatever form (0301；0306, 0102第(四)部分).
+
+        What can't be a class or a group is left out; a class that neither says is empty, and so relates to nothing.
+        """
+        named = [g for g in re.findall(_CODE, unicodedata.normalize("NFKC", groups or "")) if 1 <= int(g[:2]) <= 45]
+        return cls.of([nice_class] if nice_class is not None and 1 <= nice_class <= 45 else [], named)
+
     def without_groups(self) -> frozenset[int]:
         """Classes of which no group is known."""
         return self.classes - {int(g[:2]) for g in self.groups}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from spark_jobs.trademark.validity import valid_on
+from spark_jobs.trademark.validity import dates, valid_on
 
 KEY = ["mark_number", "nice_class"]
 
@@ -35,13 +35,13 @@ def counted(marks: pd.DataFrame, date: str, since: dt.date, until: dt.date, by: 
     Raises:
         ValueError: a mark stands twice in a class.
     """
-    on = pd.to_datetime(_checked(marks)[date])
+    on = dates(_checked(marks)[date])
     return _grouped(marks[(on >= pd.Timestamp(since)) & (on <= pd.Timestamp(until))], by)
 
 
 def monthly(marks: pd.DataFrame, date: str, by: Sequence[str] = ()) -> pd.Series:
     """标件 by the first day of the month of ``date``, and by columns; rows without the date don't count."""
-    on = pd.to_datetime(_checked(marks)[date])
+    on = dates(_checked(marks)[date])
     return _grouped(marks.assign(month=on.dt.to_period("M").dt.start_time)[on.notna()], ["month", *by])
 
 
@@ -50,6 +50,21 @@ def stock(
 ) -> pd.Series:
     """有效注册量: 标件 on the register at the end of ``day``, as it was known that day (see `validity`), by columns."""
     return _grouped(marks[valid_on(_checked(marks), day, decisions, renewals)], by)
+
+
+def monthly_stock(
+    marks: pd.DataFrame,
+    first: dt.date,
+    last: dt.date,
+    decisions: pd.DataFrame | None = None,
+    renewals: pd.DataFrame | None = None,
+    by: Sequence[str] = (),
+) -> pd.Series:
+    """`stock` on the last day of each month from that of ``first`` to that of ``last``, by the month's first day and by columns."""
+    months = pd.period_range(pd.Timestamp(first), pd.Timestamp(last), freq="M")
+    parts = {m.start_time: stock(marks, m.end_time.date(), decisions, renewals, by) for m in months}
+    found = pd.concat(parts, names=["month"])
+    return found if by else found.droplevel(-1)
 
 
 def per_10_000(count: float, subjects: float) -> float | None:
@@ -68,7 +83,7 @@ def registration_ratio(registered: float, applied: float) -> float | None:
 
 def registered_share(marks: pd.DataFrame, since: dt.date, until: dt.date, as_of: dt.date) -> float | None:
     """Share of the 标件 applied for between two days that were registered by ``as_of``; None if there were none. Young applications are still open."""
-    on, registered = pd.to_datetime(_checked(marks)["applied_on"]), pd.to_datetime(marks["mark_registered_on"])
+    on, registered = dates(_checked(marks)["applied_on"]), dates(marks["mark_registered_on"])
     mine = (on >= pd.Timestamp(since)) & (on <= pd.Timestamp(until))
     return float((registered[mine] <= pd.Timestamp(as_of)).mean()) if mine.any() else None
 

@@ -144,6 +144,14 @@ def owner_on(course: Course, day: dt.date) -> str | None:
     return went[-1].to if went else course.owner
 
 
+LATEST = dt.date(2200, 1, 1)  # some write 9999-12-31 for a term without end, which pandas can't hold
+
+
+def dates(column: pd.Series) -> pd.Series:
+    """A column of dates (or texts of the form 2024-01-31) as timestamps, later ones than `LATEST` as that."""
+    return pd.to_datetime(column.map(lambda d: min(d, LATEST) if isinstance(d, dt.date) and not isinstance(d, dt.datetime) else d))
+
+
 def valid_on(
     marks: pd.DataFrame, day: dt.date, decisions: pd.DataFrame | None = None, renewals: pd.DataFrame | None = None, retroactive: bool = False
 ) -> pd.Series:
@@ -155,12 +163,12 @@ def valid_on(
         renewals: mark_number, gazetted_on, exclusive_until; rows without a new last day say nothing here.
     """
     when = pd.Timestamp(day)
-    registered, until = pd.to_datetime(marks["mark_registered_on"]), pd.to_datetime(marks["exclusive_until"])
+    registered, until = dates(marks["mark_registered_on"]), dates(marks["exclusive_until"])
     computed = {r: pd.Timestamp(term(r.date()).until) for r in registered[until.isna() & registered.notna()].unique()}
     until = until.fillna(registered.map(computed)) if computed else until
     keys = pd.DataFrame({"mark_number": marks["mark_number"].to_numpy(), "row": np.arange(len(marks))})
     if renewals is not None and len(renewals):
-        told = renewals[["mark_number"]].assign(on=pd.to_datetime(renewals["gazetted_on"]), until=pd.to_datetime(renewals["exclusive_until"]))
+        told = renewals[["mark_number"]].assign(on=dates(renewals["gazetted_on"]), until=dates(renewals["exclusive_until"]))
         told = told if retroactive else told[told["on"] <= when]
         until = pd.Series(
             np.fmax(until.to_numpy(), marks["mark_number"].map(told.groupby("mark_number")["until"].max()).to_numpy()), index=marks.index
@@ -172,12 +180,12 @@ def valid_on(
 
 
 def _over(keys: pd.DataFrame, marks: pd.DataFrame, registered: pd.Series, decisions: pd.DataFrame, when: pd.Timestamp, retroactive: bool) -> Any:
-    result = decisions["decision_result"].astype("string")
+    result, procedure = decisions["decision_result"].astype("string"), decisions["mark_procedure"].fillna("")
     told = pd.DataFrame({
-        "mark_number": decisions["mark_number"], "of_class": decisions["nice_class"], "on": pd.to_datetime(decisions["decided_on"]),
-        "kind": decisions["mark_procedure"].map({p: procedure_kind(p) for p in decisions["mark_procedure"].unique()}),
+        "mark_number": decisions["mark_number"], "of_class": decisions["nice_class"], "on": dates(decisions["decided_on"]),
+        "kind": procedure.map({p: procedure_kind(p) for p in procedure.unique()}),
         "ends": (result.str.contains(_ENDS) & ~result.str.contains(_KEEPS)).fillna(False).astype(bool)
-        | (result.isna() & (decisions["mark_procedure"] == "注销")),
+        | (result.isna() & (procedure == "注销")),
     })  # fmt: skip
     whole = ~result.fillna("").str.contains(_PARTLY)
     told = told[whole & ((told["on"] <= when) | (retroactive & (told["kind"] == "无效")))]
@@ -195,7 +203,7 @@ def owners_on(marks: pd.DataFrame, transfers: pd.DataFrame, day: dt.date) -> pd.
 
     Rows of ``transfers`` that tell of a renewal must be left out before. Of two on one day the later row counts.
     """
-    told = transfers.assign(on=pd.to_datetime(transfers["gazetted_on"]))
+    told = transfers.assign(on=dates(transfers["gazetted_on"]))
     told = told[told["on"] <= pd.Timestamp(day)].sort_values("on", kind="stable").drop_duplicates("mark_number", keep="last")
     return marks["mark_number"].map(told.set_index("mark_number")["current_registrant"]).fillna(marks["registrant"])
 

@@ -62,6 +62,11 @@ def test_a_bulk_filer_is_suspect_and_told_why():
     assert found.relation is Relation.SAME_CLASS
 
 
+def test_the_relation_of_goods_is_found_and_not_believed():
+    wrong = dataclasses.replace(SQUAT, goods=Relation.NONE)
+    assert said(wrong) == said(SQUAT)
+
+
 def test_who_bears_the_name_is_kept_apart():
     found = said(HONEST)
     assert found.verdict is Verdict.SIMILAR

@@ -91,7 +91,15 @@ def test_the_draft_of_2025_is_not_law():
     found = deadlines.opposition(D("2026-03-06"))
     assert (found.due, found.if_draft) == (D("2026-06-08"), D("2026-05-06"))
     with pytest.raises(LookupError, match="0 periods"):
-        deadlines.period("opposition", D("1970-01-01"))
+        deadlines.period("oposition", D("2020-01-01"))
+
+
+def test_marks_older_than_the_law():
+    assert deadlines.term(D("1958-03-01")).until == D("1968-02-29")
+    assert deadlines.invalidation(D("1958-03-01")).due == D("1959-03-01")
+    assert deadlines.invalidation(D("2001-11-30")).due == D("2002-11-30")
+    assert deadlines.invalidation(D("2001-12-01")).due == D("2006-12-01")
+    assert deadlines.stage_on(D("2026-01-01"), registered=D("1958-03-01")) is Stage.SETTLED
 
 
 def test_every_period_names_its_source_and_no_two_hold_at_once():

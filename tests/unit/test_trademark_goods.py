@@ -93,6 +93,14 @@ def test_a_relation_is_symmetric(one, other, edition):
     assert goods.relation(one, other, edition) >= goods.relation(one, other)
 
 
+def test_goods_of_a_record():
+    assert Goods.read(3, "0301；0306") == Goods.of([3], ["0301", "0306"])
+    assert Goods.read(1, "０１０２第(四)部分,0101") == Goods.of(groups=["0101", "0102"])
+    assert Goods.read(3, None) == Goods.of([3])
+    assert Goods.read(None, "9901,030101") == Goods.of() == Goods.read(46, "")
+    assert goods.relation(Goods.of(), Goods.of()) is Relation.NONE
+
+
 def test_wrong_goods_are_refused():
     for wrong in (lambda: Goods.of([0]), lambda: Goods.of([46]), lambda: Goods.of(groups=["9901"]), lambda: Goods.of(groups=["301"])):
         with pytest.raises(ValueError, match="no goods"):

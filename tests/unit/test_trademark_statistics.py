@@ -100,6 +100,14 @@ def test_stock(day, count):
     assert statistics.stock(MARKS, D(day), DECISIONS, RENEWALS).tolist() == [count]
 
 
+def test_stock_month_by_month():
+    found = statistics.monthly_stock(MARKS, D("2014-12-15"), D("2015-01-15"), DECISIONS, RENEWALS)
+    assert found.to_dict() == {pd.Timestamp("2014-12-01"): 3, pd.Timestamp("2015-01-01"): 2}
+    found = statistics.monthly_stock(MARKS, D("2014-12-15"), D("2015-01-15"), DECISIONS, RENEWALS, ["nice_class"])
+    assert found[pd.Timestamp("2014-12-01")].to_dict() == {3: 1, 5: 1, 30: 1}
+    assert found[pd.Timestamp("2015-01-01")].to_dict() == {3: 1, 30: 1}
+
+
 def test_stock_by_owner_and_class():
     assert statistics.stock(MARKS, D("2014-12-31"), DECISIONS, RENEWALS, ["owner", "nice_class"]).to_dict() == {
         ("甲", 3): 1,

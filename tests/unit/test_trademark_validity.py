@@ -165,6 +165,20 @@ def test_a_decision_on_another_class_leaves_the_mark():
     assert valid_on(marks, D("2019-01-01")).tolist() == [True, True]
 
 
+def test_what_tables_hold_besides():
+    marks = pd.DataFrame({
+        "mark_number": ["1", "2", "3"], "nice_class": [3, None, 5], "mark_registered_on": [D("1958-03-01"), None, D("2013-01-07")],
+        "exclusive_until": [D("9999-12-31"), None, None],
+    })  # fmt: skip
+    decisions = pd.DataFrame({
+        "mark_number": ["1", "3"], "nice_class": [None, None], "decided_on": [None, D("2015-01-01")], "mark_procedure": ["撤销", None],
+        "decision_result": ["予以撤销", None],
+    })  # fmt: skip
+    assert valid_on(marks, D("2020-01-01"), decisions).tolist() == [True, False, True]
+    assert valid_on(marks, D("2020-01-01"), decisions[:0], pd.DataFrame()).tolist() == [True, False, True]
+    assert valid_on(marks[:0], D("2020-01-01"), decisions).tolist() == []
+
+
 @QUICK
 @given(COURSES, DAYS)
 def test_what_is_over_is_not_valid(course, day):
