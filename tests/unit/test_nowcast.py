@@ -114,12 +114,12 @@ def test_intervals_and_errors_beside_the_best():
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_errors_beside_the_best_in_many_worlds():
-    for known, most in ((1, 1.25), (2, 1.3), (3, 1.45)):
+    for known, most in ((1, 1.25), (2, 1.3), (3, 1.35)):
         told, best, naive, inside = trial(fresh(), 25, known)
         print(f"{known} months: told {told:.3f}, best {best:.3f}, benchmark {naive:.3f}, inside {inside:.3f}")
         assert told < 0.9 * naive
         assert told < most * best
-        assert 0.74 <= inside <= 0.86
+        assert 0.76 <= inside <= 0.92
 
 
 def trial(draw: np.random.Generator, worlds: int, known: int) -> tuple[float, float, float, float]:
