@@ -6,8 +6,9 @@ from a household to a company appears as a birth, who was struck off (吊销) is
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,53 @@ def survival(durations: ArrayLike, ended: ArrayLike) -> Survival:
     return Survival(time, share, np.where(gone, 0.0, low), np.where(gone, 0.0, high))
 
 
+@dataclass(frozen=True)
+class Cohort:
+    """Of those born in a ``year``, ``births`` in number: ``share`` by age in months, the share that lives on, with ``low`` and ``high`` (95 %). Ages that
+    nobody has been seen to reach are left out."""
+
+    year: int
+    births: int
+    share: dict[int, float]
+    low: dict[int, float]
+    high: dict[int, float]
+
+
+def cohorts(born: Sequence[dt.date], ended: Sequence[dt.date | None], until: dt.date, ages: Sequence[int] = (12, 24, 36, 48, 60)) -> list[Cohort]:
+    """Return the table of survival by year of birth, of subjects ``born`` on a day and ``ended`` on one, or None, as seen on the day ``until``.
+
+    Of a year's cohort the youngest have been seen for less long: the Kaplan-Meier curve counts each as long as it was seen. Who ends on the day on which
+    an age is reached has not lived on. Deaths are told late: of the last two years the shares will still fall. Whoever ends after ``until`` is alive.
+
+    Raises:
+        ValueError: not one end for each birth, or somebody ended before birth.
+    """
+    table: dict[int, tuple[list[float], list[bool]]] = {}
+    for start, end in zip(born, ended, strict=True):
+        if end is not None and end < start:
+            raise ValueError(f"ended on {end}, born on {start}")
+        if start > until:
+            continue
+        gone = end is not None and end <= until
+        lived, dead = table.setdefault(start.year, ([], []))
+        lived.append(_months(start, end if end is not None and gone else until))
+        dead.append(gone)
+    found = []
+    for year, (lived, dead) in sorted(table.items()):
+        curve = survival(lived, dead)
+        # Where everybody has died, all ages that somebody could have reached are known.
+        seen = max(_months(dt.date(year, 1, 1), until) if all(dead) else 0.0, *lived)
+        reached = [a for a in ages if a <= seen]
+        places = {a: int(np.searchsorted(curve.time, a, side="right")) - 1 for a in reached}
+        low, high = ({a: float(bound[n]) if n >= 0 else 1.0 for a, n in places.items()} for bound in (curve.low, curve.high))
+        found.append(Cohort(year, len(lived), {a: curve.at(a) for a in reached}, low, high))
+    return found
+
+
+def _months(start: dt.date, end: dt.date) -> float:
+    return (end.year - start.year) * 12 + end.month - start.month + (end.day - start.day) / 31
+
+
 def is_high_growth(size_before: float, size_after: float, years: int = 3, yearly: float = 0.20, least: float = 10) -> bool:
     """Whether an enterprise of at least ``least`` employees has grown by more than ``yearly`` a year on average over ``years``.
 
@@ -89,6 +137,33 @@ def is_high_growth(size_before: float, size_after: float, years: int = 3, yearly
 def is_gazelle(size_before: float, size_after: float, age: float, years: int = 3, yearly: float = 0.20, least: float = 10) -> bool:
     """Whether a high-growth enterprise is at most five years old."""
     return age <= 5 and is_high_growth(size_before, size_after, years, yearly, least)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Among enterprises that were large enough at the start: ``high`` have grown fast, and of these ``gazelles`` are at most five years old; both in number."""
+
+    enterprises: int
+    high: int
+    gazelles: int
+
+    @property
+    def share(self) -> float:
+        """The share of those that have grown fast; 0 where none was large enough."""
+        return self.high / self.enterprises if self.enterprises else 0.0
+
+
+def growth(before: ArrayLike, after: ArrayLike, ages: ArrayLike, years: int = 3, yearly: float = 0.20, least: float = 10) -> Growth:
+    """Count high growth among enterprises with so many employees ``before`` and ``after`` ``years``, at the end of which they are so old (years).
+
+    Who has ended has 0 employees after, and is counted among the enterprises. The thresholds are those of `is_high_growth`.
+
+    Raises:
+        ValueError: the three differ in length.
+    """
+    rows = list(zip(*(np.asarray(v, dtype=float).tolist() for v in (before, after, ages)), strict=True))
+    high = [age for small, large, age in rows if is_high_growth(small, large, years, yearly, least)]
+    return Growth(sum(small >= least for small, _, _ in rows), len(high), sum(age <= 5 for age in high))
 
 
 def identities(total: float, parts: Iterable[float], within: float = 0) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 
 import numpy as np
@@ -56,6 +57,33 @@ def test_high_growth_and_gazelles():
     assert not demography.is_high_growth(9, 30)
     assert demography.is_high_growth(10, 13.4, yearly=0.10)
     assert [demography.is_gazelle(10, 20, age) for age in (5, 6)] == [True, False]
+
+
+def test_high_growth_of_many():
+    before, after, ages = [10, 10, 9, 100, 50, 20], [17.28, 18, 90, 200, 0, 26.7], [4, 4, 4, 9, 3, 5]
+    assert demography.growth(before, after, ages) == demography.Growth(5, 2, 1)
+    assert demography.growth(before, after, ages).share == 0.4
+    assert demography.growth(before, after, ages, yearly=0.10) == demography.Growth(5, 4, 3)
+    assert demography.growth([], [], []).share == 0
+    with pytest.raises(ValueError, match="zip"):
+        demography.growth([10], [20], [])
+
+
+def test_survival_by_year_of_birth():
+    """57 of 120 live after three years; of the younger cohort half has not been seen for so long."""
+    born = [dt.date(2018, 3, 1)] * 120 + [dt.date(2021, 3, 1)] * 10 + [dt.date(2021, 9, 1)] * 10 + [dt.date(2025, 1, 1)]
+    ended = [dt.date(2019, 3, 1)] * 30 + [dt.date(2020, 6, 30)] * 33 + [None] * 57
+    ended += [dt.date(2023, 3, 1)] * 4 + [None] * 6 + [None] * 9 + [dt.date(2024, 12, 1)] + [None]
+    old, young = demography.cohorts(born, ended, dt.date(2024, 5, 31))
+    assert (old.year, old.births, young.births) == (2018, 120, 20)
+    assert old.share == pytest.approx({12: 0.75, 24: 0.75, 36: 0.475, 48: 0.475, 60: 0.475})
+    assert old.low[36] < 0.475 < old.high[36]
+    assert young.share == pytest.approx({12: 1, 24: 0.8, 36: 0.8}), "who ended after the day is alive on it"
+    assert (young.low[12], young.high[12]) == (1, 1)
+    (gone,) = demography.cohorts([dt.date(2020, 1, 1)], [dt.date(2020, 5, 1)], dt.date(2024, 1, 1))
+    assert gone.share == {12: 0, 24: 0, 36: 0, 48: 0}
+    with pytest.raises(ValueError, match="born on"):
+        demography.cohorts([dt.date(2020, 1, 2)], [dt.date(2020, 1, 1)], dt.date(2021, 1, 1))
 
 
 def test_a_published_total_and_its_parts():
