@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.analyse import forecast, hierarchy, seasonal
+from spark_jobs.analyse import forecast, hierarchy, seasonal, turning
 from spark_jobs.analyse.economy import ALL, CITY
 from spark_jobs.analyse.months import RECENT, YEAR, Monthly, Place, later
 
@@ -23,6 +23,7 @@ AHEAD = 12
 LEAST_MEAN = 5  # registrations in a month, on average, that a model needs; of fewer only their mean is said
 TESTED = 2 * AHEAD  # origins of the back-test: two blocks of what overlaps
 WORTH_IT = 20  # series with models from which on several processes are quicker than one
+LEAST_TURNING = 50  # registrations in a month, on average, that turning points are told of: of fewer it was not measured how late
 MEAN = "mean"  # beside the methods of `forecast`: of a series that is no model's worth
 
 
@@ -46,8 +47,8 @@ class Expected:
 @dataclass(frozen=True)
 class Told:
     """A month that is over: what was ``counted``, without the season and the calendar (``adjusted``), the ``trend``, whether it is a break (of cells these
-    are not told); and what had been expected of it the month before: by a forecast that was published then, or (``backcast``) as it would have been
-    made then of today's counts."""
+    are not told); what had been expected of it the month before: by a forecast that was published then, or (``backcast``) as it would have been
+    made then of today's counts; in which ``phase`` (`turning.PHASES`) it was told to be in that month, and whether it is a ``turn``."""
 
     month: dt.date
     place: Place
@@ -58,6 +59,8 @@ class Told:
     broken: seasonal.Break | None
     expected: Expected | None
     backcast: bool
+    phase: str | None = None
+    turn: turning.Turn | None = None
 
     @property
     def surprise(self) -> str | None:
@@ -99,6 +102,7 @@ def outlook(of: Monthly, published: Mapping[tuple[Place, dt.date], Expected], wo
     reach = max(RECENT, size - AHEAD - TESTED + 1 - forecast.ORIGINS)  # the earliest origin that the back-test looks at
     near = max(RECENT, size - forecast.ORIGINS)
     calendars = _calendars(of, series[CITY, ALL], reach)
+    phases = _phases(of, {p: y for p, y in series.items() if _is_total(p) and y[-RECENT:].mean() >= LEAST_TURNING}, calendars)
     rolled = _rolled({place: (y, reach if _is_total(place) else near, _models(place, y)) for place, y in series.items()}, calendars, workers)
     made: dict[Place, forecast.Forecast] = {}
     missed: list[list[float]] = []
@@ -116,7 +120,7 @@ def outlook(of: Monthly, published: Mapping[tuple[Place, dt.date], Expected], wo
             continue
         if size - AHEAD - TESTED + 1 >= first + forecast.LEAST_ORIGINS and _repeats_not(y, size):
             tested.append(Tested(place, TESTED, forecast.backtest(y, YEAR, candidates, first, TESTED)))
-        told += _told(of, place, y, candidates, first, published)
+        told += _told(of, place, y, candidates, first, published, phases.get(place, {}))
     cells = [p for p in series if not _is_total(p)]
     d, s = [x for x, y in series if x != CITY and y == ALL], [y for x, y in series if x == CITY and y != ALL]
     sums = hierarchy.summing([(d.index(x), s.index(y)) for x, y in cells], range(len(d)), range(len(s)))
@@ -131,7 +135,15 @@ def outlook(of: Monthly, published: Mapping[tuple[Place, dt.date], Expected], wo
     return Outlook(expected, told, tested)
 
 
-def _told(of: Monthly, place: Place, y: Array, candidates: Array, first: int, published: Mapping[tuple[Place, dt.date], Expected]) -> Iterator[Told]:
+def _told(
+    of: Monthly,
+    place: Place,
+    y: Array,
+    candidates: Array,
+    first: int,
+    published: Mapping[tuple[Place, dt.date], Expected],
+    phases: Mapping[dt.date, tuple[str | None, turning.Turn | None]],
+) -> Iterator[Told]:
     apart = seasonal.adjust(y, of.months[0])
     broken = {b.month: b for b in apart.breaks}
     for n, month in enumerate(of.months):
@@ -141,7 +153,10 @@ def _told(of: Monthly, place: Place, y: Array, candidates: Array, first: int, pu
             then = forecast.at(y[:n], candidates[: n - first + 1], first, n)
             miss = tuple(float(x) for x in then.miss[:, 0])
             before = Expected(month - dt.timedelta(days=1), month, 1, place, float(then.value[0]), miss, then.method)
-        yield Told(month, place, int(y[n]), float(apart.adjusted[n]), float(apart.trend[n]), apart.method, broken.get(month), before, backcast)
+        yield Told(
+            month, place, int(y[n]), float(apart.adjusted[n]), float(apart.trend[n]), apart.method, broken.get(month), before, backcast,
+            *phases.get(month, (None, None)),
+        )  # fmt: skip
 
 
 def _rolled(work: Mapping[Place, tuple[Array, int, tuple[str, ...]]], calendars: Mapping[int, Array], workers: int) -> dict[Place, Array]:
@@ -163,6 +178,25 @@ def _models(place: Place, y: Array) -> tuple[str, ...]:
     if place == (CITY, ALL):
         return forecast.ALL_MODELS
     return forecast.QUICK if _is_total(place) else forecast.QUICKEST
+
+
+def _phases(
+    of: Monthly, totals: Mapping[Place, Array], calendars: Mapping[int, Array]
+) -> dict[Place, dict[dt.date, tuple[str | None, turning.Turn | None]]]:
+    """In which phase each month was told to be, in that month, and the turn that it was found to be later, by place."""
+    if not totals:
+        return {}
+    city = of.counted.sum(axis=(1, 2))
+    factors = {
+        n: calendars[n] if n in calendars else seasonal.adjust(city[:n], of.months[0], AHEAD).calendar
+        for n in turning.begins(of.months[0], len(city))
+    }
+    belief = turning.believe_as_known(np.array(list(totals.values())), of.months[0], factors)
+    found = {}
+    for place, told, turns in zip(totals, turning.phases(belief, turning.THRESHOLD), turning.turns(belief, of.months[0]), strict=True):
+        by_month = {t.month: t for t in turns}
+        found[place] = {month: (turning.PHASES.get(int(told[n])), by_month.get(month)) for n, month in enumerate(of.months)}
+    return found
 
 
 def _calendars(of: Monthly, city: Array, first: int) -> dict[int, Array]:

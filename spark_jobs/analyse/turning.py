@@ -8,7 +8,7 @@ Shiryaev's, 1963). How fast it rises or falls and how noisy it is are not estima
 point by how well it has foretold the series so far. Each regime carries its age, so that no new one begins in the first ``PHASE`` months of
 another, and a turn is told with its month. Nothing that comes later is used: what has been told stays.
 
-At `THRESHOLD` a turn of a drawn series (see `turning_trial`) is told 10 months late on average, three times in a hundred years for
+At `THRESHOLD` a turn of a drawn series (tests/support/turning_trial.py) is told 10 months late on average, three times in a hundred years for
 nothing; one in six is never told before the next. With as many false alarms the rule of falls in a row takes a third longer, a cumulative sum a sixth; who knew how the
 series were drawn would need a fifth less.
 """
@@ -34,6 +34,7 @@ WINDOW, PHASE, CYCLE = 5, 5, 15  # months: a turn is the extreme of so many to e
 SPENCER = np.array([-3, -6, -5, 3, 21, 46, 67, 74, 67, 46, 21, 3, -5, -6, -3]) / 320  # his curve of fifteen terms (1904)
 
 UP, FLAT, DOWN = range(3)
+PHASES = {UP: "rising", DOWN: "falling"}
 AGES = 24  # months of age that are told apart
 WILD = 16.0  # how many times the variance of a month that doesn't fit is larger
 RATES = (0.003, 0.008, 0.02)  # by which the level rises or falls in a month (logarithms)
@@ -42,7 +43,7 @@ CALM = NOISES[1]  # a series with less noise than this is seen through a finer g
 WANDERS = (0.002, 0.008)  # of the level's own step
 THRESHOLD = 0.85
 STEADY = 101  # years over which STL smooths each month's season: it stays the same
-# (threshold, delay in months, false alarms in ten years) of drawn series (see `turning_trial`): of those that come adjusted, and with the seasons as known.
+# (threshold, delay in months, false alarms in ten years) of drawn series (tests/support/turning_trial.py): of those that come adjusted, and with the seasons as known.
 CURVES = {
     False: ((0.5, 6.6, 1.36), (0.6, 7.4, 0.74), (0.7, 8.5, 0.38), (0.8, 10.0, 0.16), (0.85, 11.2, 0.10), (0.9, 13.2, 0.05)),
     True: ((0.5, 5.9, 2.80), (0.6, 6.8, 1.60), (0.7, 7.5, 1.04), (0.8, 8.9, 0.50), (0.85, 10.0, 0.31), (0.9, 11.1, 0.18)),

@@ -102,13 +102,28 @@ def make(
         (t.month, *place(t.place), of.origin, t.counted, *(None if x is None else economy.decimal(x) for x in (t.adjusted, t.trend)), t.method,
          *((t.broken.kind, economy.decimal(t.broken.effect)) if t.broken else (None, None)),
          *((economy.decimal(t.expected.value), *_bounds(t.expected), "backcast" if t.backcast else "vintage") if t.expected else [None] * 6),
-         t.surprise, t.unusual, *last, of.kind)
+         t.surprise, t.unusual, t.phase, *((t.turn.kind, t.turn.found_in) if t.turn else (None, None)), *last, of.kind)
         for t in said.told
     ]  # fmt: skip
     # The months to come follow those that are over, so that one chart can show both.
     basis = "vintage" if stored or due else "backcast"
     of_months += [
-        (e.month, *place(e.place), of.origin, *[None] * 6, economy.decimal(e.value), *_bounds(e), basis, None, False, *last, "projected")
+        (
+            e.month,
+            *place(e.place),
+            of.origin,
+            *[None] * 6,
+            economy.decimal(e.value),
+            *_bounds(e),
+            basis,
+            None,
+            False,
+            None,
+            None,
+            None,
+            *last,
+            "projected",
+        )
         for e in stored or said.expected
     ]
     writer.write(writer.spark.createDataFrame(of_months, spark_schema(contracts[MONTHLY])), tables[MONTHLY], "overwrite", "analyse", run.run_id)

@@ -8,7 +8,7 @@ import pytest
 from boards import SECONDS, chart, charts_of, settled
 from playwright.sync_api import Browser, expect
 
-WIDTH, HEIGHT = 1440, 2750
+WIDTH, HEIGHT = 1440, 3050
 CHARTS = charts_of("dashboards/forecast.yaml")
 SUM = """SELECT sum(forecast_value) FROM lake.gold.economy_forecast WHERE district_name = '{}' AND industry_section_name = '全部'
     AND forecast_origin = (SELECT max(forecast_origin) FROM lake.gold.economy_monthly)"""

@@ -11,9 +11,10 @@ import time
 
 import numpy as np
 import pytest
+import turning_trial
 
 from infra.settings import REPO
-from spark_jobs.analyse import turning, turning_trial
+from spark_jobs.analyse import turning
 
 FIRST = dt.date(2010, 1, 1)
 
