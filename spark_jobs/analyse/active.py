@@ -52,9 +52,12 @@ class Scale:
     level: Array
 
 
-def scale(base: pd.DataFrame) -> Scale:
-    """Work out the scale from the profiles of the base month. Subjects of which nothing is known have no index, and none of them counts here."""
+def scale(base: pd.DataFrame) -> Scale | None:
+    """Work out the scale from the profiles of the base month; None where too few are active or idle. Subjects of which nothing is known have no index, and
+    none of them counts here."""
     mine = base[statuses(base) < 2]
+    if mine["subjects"].sum() < LEAST or not told(mine):
+        return None
     counts = mine["subjects"].to_numpy(dtype=float)
     low, high = activity.clip_bounds(mine[list(SIGNS)], counts)
     adjusted = _adjusted(mine, low, high)
@@ -66,11 +69,11 @@ def scale(base: pd.DataFrame) -> Scale:
     return Scale(base["month_end"].iloc[0], low, high, smallest, largest, weights, level)
 
 
-def indices(profiles: pd.DataFrame, by: Scale) -> Array:
-    """The index of each profile from 0 to 100, shape (2, profiles) for both ``WEIGHTINGS``; not a number where nothing is known."""
+def indices(profiles: pd.DataFrame, by: Scale | None) -> Array:
+    """The index of each profile from 0 to 100, shape (2, profiles) for both ``WEIGHTINGS``; not a number where nothing is known, or there is no scale."""
     known = statuses(profiles) < 2
     found = np.full((len(WEIGHTINGS), len(profiles)), np.nan)
-    if known.any():
+    if by is not None and known.any():
         normal = activity.normalise(_adjusted(profiles[known], by.low, by.high), by.smallest, by.largest)
         found[:, known] = np.array([activity.index(normal, w) for w in by.weights])
     return found
@@ -99,7 +102,7 @@ class Row:
     simulated: bool
 
 
-def rows(profiles: pd.DataFrame, by: Scale) -> Iterator[Row]:
+def rows(profiles: pd.DataFrame, by: Scale | None) -> Iterator[Row]:
     """The city, its districts, its sections and each section of each district at the end of the month of ``profiles``."""
     counts = profiles["subjects"].to_numpy(dtype=float)
     found = pd.DataFrame(

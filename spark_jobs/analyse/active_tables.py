@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def make(
     until: dt.date,
     anew: bool,
 ) -> None:
-    """Judge the months up to ``origin`` (the end of the last month that is over) that have not been judged yet, and what became of those of a year ago.
+    """Judge the months up to ``origin`` (the end of the last month that is over, and of which a registration is told) that have not been judged yet, and what became of those of a year ago.
 
     ``known``: feeds of which silver has a table; without one that tells of everybody of a kind (`signals.COVERING`) nothing can be said. What has been
     published stays.
@@ -60,21 +60,22 @@ def make(
     wanted = sorted({*looked, *(before(m) for m in looked)})
     writer.hold(signals.states(writer, wanted, known, origin), "activity_state")
     found = {m: p.reset_index(drop=True) for m, p in signals.profiles(writer, "activity_state").groupby("month_end")}
+    if origin not in found:
+        return
     scales = {m: _scale(found, m) for m in looked if m in found}
     last, place = (run.number, until), economy.places(frame, sections)
     rows = [
-        (r.month_end, *place((r.district, r.section)), scales[m].month_end, *r.subjects, _number(r.rate), *(map(_number, r.levels or (None, None))), *last, _kind(r.simulated))
-        for m in due if m in scales for r in active.rows(found[m], scales[m])
+        (r.month_end, *place((r.district, r.section)), by.month_end if by else m, *r.subjects, _number(r.rate), *(map(_number, r.levels or (None, None))), *last, _kind(r.simulated))
+        for m in due if m in found for by in (scales[m],) for r in active.rows(found[m], by)
     ]  # fmt: skip
     _append(writer, contracts[MONTHLY], rows, run)
-    fresh = {s.month_end: s for s in scales.values() if s.month_end not in scaled}
+    fresh = {s.month_end: s for s in scales.values() if s and s.month_end not in scaled}
     simulated = any(bool(p["is_simulated"].any()) for p in found.values())
     _append(writer, contracts[WEIGHTS], [row for s in fresh.values() for row in _weights(s, last, simulated)], run)
-    outcomes = [active.outcome(found[m], scales[m]) for m in over if m in scales]
+    outcomes = [active.outcome(found[m], by) for m in over if (by := scales.get(m))]
     _append(writer, contracts[OUTCOME], [_outcome(o, last, simulated) for o in outcomes if sum(o.exits)], run)
-    if origin in scales:
-        labels = next(dict(c.allowed) for c in contracts[WEIGHTS].columns if c.name == "activity_sign")
-        _subjects(writer, contracts[SUBJECT], found[origin], scales[origin], run, until, labels)
+    labels = next(dict(c.allowed) for c in contracts[WEIGHTS].columns if c.name == "activity_sign")
+    _subjects(writer, contracts[SUBJECT], found[origin], scales[origin], run, until, labels)
 
 
 def ended(origin: dt.date, months_before: int) -> dt.date:
@@ -82,12 +83,17 @@ def ended(origin: dt.date, months_before: int) -> dt.date:
     return months.later(origin, 1 - months_before) - dt.timedelta(days=1)
 
 
+def over(told: Iterable[dt.date], arrived: dt.date) -> dt.date | None:
+    """The end of the newest of the months ``told`` of (first days) that was over when something ``arrived`` last; None where none was."""
+    return max((ended(m, 0) for m in told if months.later(m, 1) <= arrived), default=None)
+
+
 def before(month_end: dt.date) -> dt.date:
     """The month that a month is measured by: the last one of the year before."""
     return dt.date(month_end.year - 1, 12, 31)
 
 
-def _scale(found: Mapping[dt.date, pd.DataFrame], month_end: dt.date) -> active.Scale:
+def _scale(found: Mapping[dt.date, pd.DataFrame], month_end: dt.date) -> active.Scale | None:
     """By the base month; by the month itself where not every sign was told of yet within the year before that."""
     now, base = found[month_end], found.get(before(month_end))
     return active.scale(base if base is not None and active.told(now) <= active.told(base) else now)
@@ -108,7 +114,9 @@ def _outcome(of: active.Outcome, last: tuple[int, dt.date], simulated: bool) -> 
     return (of.month_end, *of.subjects, *of.exits, *rates, _number(of.auc_flag), *map(_number, of.auc_index), *last, _kind(simulated))
 
 
-def _subjects(writer: Writer, contract: Contract, of: pd.DataFrame, by: active.Scale, run: Run, until: dt.date, labels: Mapping[str, str]) -> None:
+def _subjects(
+    writer: Writer, contract: Contract, of: pd.DataFrame, by: active.Scale | None, run: Run, until: dt.date, labels: Mapping[str, str]
+) -> None:
     """Each subject with what is said of it at the end of the last month; what many share goes to the server once."""
     said = of[list(signals.PROFILE)].drop(columns="month_end").copy()
     said["activity_status"] = np.array(active.STATUSES)[active.statuses(of)]

@@ -68,8 +68,9 @@ def build(writer: Writer, contracts: Mapping[str, Contract], run: Run, feeds: Co
     arrived = max(births["as_of"], default=until)
     of_months = months.monthly(births, [d.name for d in frame.values()], list(sections.values()), arrived)
     vintages.make(writer, contracts, run, of_months, frame, sections, arrived, anew)
+    if month_end := active_tables.over(births["month"], arrived):
+        active_tables.make(writer, contracts, run, month_end, feeds, frame, sections, arrived, anew)
     if of_months:
-        active_tables.make(writer, contracts, run, of_months.origin, feeds, frame, sections, arrived, anew)
         development_tables.make(writer, contracts, run, of_months, exits, feeds, arrived)
     brief.make(writer, contracts, run, until)
 

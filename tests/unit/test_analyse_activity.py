@@ -44,6 +44,7 @@ def test_no_sign_is_idle_only_where_a_source_would_have_told():
 def test_of_whom_nothing_is_known_there_is_no_index_and_nobody_finds_who_is_lost():
     of = drawn(1)
     by = active.scale(of)
+    assert by is not None
     found = active.indices(of, by)
     assert np.isnan(found[0]).tolist() == (active.statuses(of) == 2).tolist()
     assert np.nanmin(found) >= 0
@@ -71,6 +72,7 @@ def test_a_trade_in_which_little_is_filed_is_measured_by_its_like():
 def test_groups_add_up_and_the_base_is_100():
     of = drawn(3)
     by = active.scale(of)
+    assert by is not None
     rows = list(active.rows(of, by))
     city = next(r for r in rows if (r.district, r.section) == ("全市", "全部"))
     assert sum(city.subjects) == of["subjects"].sum()
@@ -118,3 +120,20 @@ def test_a_base_that_knows_less_is_none():
     last["staff"] = 0
     assert active_tables._scale(both, MONTH).month_end == MONTH
     assert active_tables._scale({MONTH: now}, MONTH).month_end == MONTH
+
+
+def test_of_too_few_there_is_no_index_but_a_rate():
+    few = profiles({"marks": 1, "subjects": 10}, {"subjects": 10}, {"is_covered": False, "subjects": 500})
+    assert active.scale(few) is None
+    assert active.scale(profiles({"subjects": 100})) is None, "where nobody shows a sign nobody is told apart"
+    (city,) = (r for r in active.rows(few, None) if (r.district, r.section) == ("全市", "全部"))
+    assert (city.subjects, city.rate, city.levels) == ((10, 10, 500), 0.5, None)
+    assert np.isnan(active.indices(few, None)).all()
+
+
+def test_a_month_is_over_when_something_came_later():
+    told = [dt.date(2025, 11, 1), dt.date(2025, 12, 1)]
+    assert active_tables.over(told, dt.date(2025, 12, 31)) == dt.date(2025, 11, 30)
+    assert active_tables.over(told, dt.date(2026, 1, 1)) == dt.date(2025, 12, 31)
+    assert active_tables.over(told, dt.date(2026, 9, 1)) == dt.date(2025, 12, 31), "that later months have nobody is not told"
+    assert active_tables.over(told, dt.date(2025, 11, 30)) is None
