@@ -1,0 +1,1 @@
+"""Similar trademarks: who comes close to a protected name, and why."""

@@ -1,0 +1,109 @@
+"""Which characters look alike, from what they are made of.
+
+Of two characters are compared: the digits of their four-corner codes 四角号码, place by place (half of the score), the fifth digit, the structure, the
+radical, the numbers of strokes, the two corners of the right or lower half where both have one; and whether one stands in the other's list of look-alikes.
+The score is from 0 to 1.
+
+ALIKE was set by reading: above it are 未/末 1.00, 吉/古 1.00, 白/自 1.00, 茅/芧 0.85, 帅/师 0.84, 王/玉 0.76; below it 大/太 0.70, 清/情 0.70, and
+我/他, 汽/机, 康/糠 (those sound alike) even below WIDE. A part that two characters share, 清/情, is seen by everybody, and so is what differs: that alone
+is no likeness. From WIDE on characters are looked at, to be sure that none is missed.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from spark_jobs.trademark.normalise import normalise
+
+FOLDER = Path(__file__).resolve().parents[2] / "catalog" / "glyphs"
+ALIKE = 0.74  # from here on two characters are taken for each other
+WIDE = 0.55  # from here on they are looked at
+NEAREST = 160  # usual characters at most that are looked at for one; rare ones are looked at from ALIKE on
+_CORNERS, _FIFTH, _STRUCTURE, _RADICAL, _STROKES, _HALF, _LISTED = 0.50, 0.05, 0.10, 0.15, 0.20, 0.10, 0.20
+_AT_ONCE = 512  # characters that are compared with all others at once
+
+
+def rows(name: str) -> dict[str, str]:
+    """Character → what `catalog/glyphs/<name>.txt` says, '' where it says nothing; private-use characters are left out."""
+    lines = [line.split(" ", 1) for line in (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()]
+    return {line[0]: line[1].strip() if len(line) > 1 else "" for line in lines if len(line[0]) == 1 and not 0xE000 <= ord(line[0]) <= 0xF8FF}
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two simplified characters look, from 0 to 1; below WIDE it is 0."""
+    if one == other:
+        return 1.0
+    if max(ord(one), ord(other)) >= 0x10000:
+        return 0.0
+    return float(neighbours()[[ord(one)], :][:, [ord(other)]].toarray()[0, 0])
+
+
+@cache
+def neighbours() -> csr_array:
+    """(code point, code point) → likeness of all pairs from WIDE on, both ways, shape (0x10000, 0x10000).
+
+    Simplified characters only, and pairs of which one at least is a usual one (of the 6,763 of lookalike.txt). A character with very many has the nearest ones.
+    """
+    four, listed = rows("four_corner"), rows("lookalike")
+    simple = normalise(list(four))
+    known = [c for n, c in enumerate(four) if simple.text(n) == c and re.fullmatch(r"\d{4,5}", four[c]) and ord(c) < 0x10000]
+    known.sort(key=lambda c: c not in listed)  # the usual ones come first
+    usual = sum(c in listed for c in known)
+    in_list = _lists(known, listed)
+    features = _features(known, four)
+    points = np.array([ord(c) for c in known])
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+    for first in range(0, usual, _AT_ONCE):
+        some = slice(first, min(first + _AT_ONCE, usual))
+        score = _scores(features, some) + np.float32(_LISTED) * in_list[some].toarray()
+        score[np.arange(score.shape[0]), np.arange(some.start, some.stop)] = 0
+        of_usual = score[:, :usual]
+        score[:, :usual][of_usual < np.maximum(np.partition(of_usual, -NEAREST, axis=1)[:, [-NEAREST]], WIDE)] = 0
+        score[:, usual:][score[:, usual:] < ALIKE] = 0
+        i, j = np.nonzero(score)
+        found.append((points[some][i], points[j], np.minimum(score[i, j], 1)))
+    i, j, score = (np.concatenate(column) for column in zip(*found, strict=True))
+    matrix = csr_array(coo_array((score, (i, j)), shape=(0x10000, 0x10000)))
+    return csr_array(matrix.maximum(matrix.T))
+
+
+def _lists(known: list[str], listed: dict[str, str]) -> csr_array:
+    """1 where one character stands in the other's list."""
+    at = {c: n for n, c in enumerate(known)}
+    pairs = np.array([(at[a], at[b]) for a, others in listed.items() for b in set(others) if a in at and b in at]).T
+    matrix = csr_array((np.ones(pairs.shape[1], np.float32), (pairs[0], pairs[1])), shape=(len(known), len(known)))
+    return csr_array(matrix.maximum(matrix.T))
+
+
+def _features(known: list[str], four: dict[str, str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(what is equal or not, weighted so that the product of two rows is its part of the score; strokes)."""
+    structure, strokes, radical = (rows(name) for name in ("structure", "strokes", "radicals"))
+    radicals = {r: n for n, r in enumerate(sorted(set(radical.values())))}
+    columns = [(_CORNERS / 4, [int(four[c][n]) for c in known]) for n in range(4)]
+    columns.append((_FIFTH, [int((four[c] + "0")[4]) for c in known]))
+    columns.append((_STRUCTURE, [int(structure.get(c) or 14) for c in known]))
+    columns.append((_RADICAL, [radicals.get(radical.get(c, ""), len(radicals)) for c in known]))
+    halves = [int(four[c][n]) * 10 + int(four[c][3]) if structure.get(c) == str(n) else -1 for c in known for n in (1, 2)]
+    for n in (0, 1):  # the right half of 1, left and right; the lower half of 2, above and below
+        columns.append((_HALF, halves[n::2]))
+    blocks = [np.sqrt(np.float32(weight)) * _one_of(values) for weight, values in columns]
+    return np.concatenate(blocks, axis=1), np.array([max(int(strokes.get(c) or 1), 1) for c in known], dtype=np.float32)
+
+
+def _one_of(values: list[int]) -> NDArray[np.float32]:
+    """A row for each value with a single 1, the same place for the same value; -1 has none."""
+    given = np.array(values)
+    return np.asarray(given[:, None] == np.arange(given.max() + 1), dtype=np.float32)
+
+
+def _scores(features: tuple[NDArray[np.float32], NDArray[np.float32]], some: slice) -> NDArray[np.float32]:
+    """The scores, but for the lists, of some characters with all."""
+    equal, strokes = features
+    fewer, more = np.minimum(strokes[some, None], strokes), np.maximum(strokes[some, None], strokes)
+    return np.asarray(equal[some] @ equal.T + np.float32(_STROKES) * fewer / more)
