@@ -25,8 +25,11 @@ FOLDER = Path(__file__).resolve().parents[2] / "catalog" / "glyphs"
 ALIKE = 0.74  # from here on two characters are taken for each other
 WIDE = 0.55  # from here on they are looked at
 NEAREST = 160  # usual characters at most that are looked at for one; rare ones are looked at from ALIKE on
-_CORNERS, _FIFTH, _STRUCTURE, _RADICAL, _STROKES, _HALF, _LISTED = 0.50, 0.05, 0.10, 0.15, 0.20, 0.10, 0.20
-_AT_ONCE = 512  # characters that are compared with all others at once
+_FULL = 200  # points of a likeness of 1
+_CORNER, _FIFTH, _STRUCTURE, _RADICAL, _STROKES, _HALF, _LISTED = 25, 10, 20, 30, 40, 20, 40  # points
+_AT_ONCE = 64  # characters that are compared with all others at once; more do not fit into the caches
+
+Points = NDArray[np.int16]
 
 
 def rows(name: str) -> dict[str, str]:
@@ -61,15 +64,17 @@ def neighbours() -> csr_array:
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
     for first in range(0, usual, _AT_ONCE):
         some = slice(first, min(first + _AT_ONCE, usual))
-        score = _scores(features, some) + np.float32(_LISTED) * in_list[some].toarray()
+        score = _scores(features, some)
+        i, j = in_list[some].nonzero()
+        score[i, j] += _LISTED
         score[np.arange(score.shape[0]), np.arange(some.start, some.stop)] = 0
-        of_usual = score[:, :usual]
-        score[:, :usual][of_usual < np.maximum(np.partition(of_usual, -NEAREST, axis=1)[:, [-NEAREST]], WIDE)] = 0
-        score[:, usual:][score[:, usual:] < ALIKE] = 0
+        of_usual, of_rare = score[:, :usual], score[:, usual:]
+        of_usual[of_usual < np.maximum(np.partition(of_usual, -NEAREST, axis=1)[:, [-NEAREST]], WIDE * _FULL)] = 0
+        of_rare[of_rare < ALIKE * _FULL] = 0
         i, j = np.nonzero(score)
-        found.append((points[some][i], points[j], np.minimum(score[i, j], 1)))
-    i, j, score = (np.concatenate(column) for column in zip(*found, strict=True))
-    matrix = csr_array(coo_array((score, (i, j)), shape=(0x10000, 0x10000)))
+        found.append((points[some][i], points[j], np.minimum(score[i, j] / np.float32(_FULL), 1).astype(np.float32)))
+    i, j, likenesses = (np.concatenate(column) for column in zip(*found, strict=True))
+    matrix = csr_array(coo_array((likenesses, (i, j)), shape=(0x10000, 0x10000)))
     return csr_array(matrix.maximum(matrix.T))
 
 
@@ -81,29 +86,28 @@ def _lists(known: list[str], listed: dict[str, str]) -> csr_array:
     return csr_array(matrix.maximum(matrix.T))
 
 
-def _features(known: list[str], four: dict[str, str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(what is equal or not, weighted so that the product of two rows is its part of the score; strokes)."""
+def _features(known: list[str], four: dict[str, str]) -> tuple[list[tuple[int, Points]], Points]:
+    """([points for being equal, values of all characters, -1 equals nothing], strokes)."""
     structure, strokes, radical = (rows(name) for name in ("structure", "strokes", "radicals"))
     radicals = {r: n for n, r in enumerate(sorted(set(radical.values())))}
-    columns = [(_CORNERS / 4, [int(four[c][n]) for c in known]) for n in range(4)]
+    columns = [(_CORNER, [int(four[c][n]) for c in known]) for n in range(4)]
     columns.append((_FIFTH, [int((four[c] + "0")[4]) for c in known]))
-    columns.append((_STRUCTURE, [int(structure.get(c) or 14) for c in known]))
-    columns.append((_RADICAL, [radicals.get(radical.get(c, ""), len(radicals)) for c in known]))
-    halves = [int(four[c][n]) * 10 + int(four[c][3]) if structure.get(c) == str(n) else -1 for c in known for n in (1, 2)]
-    for n in (0, 1):  # the right half of 1, left and right; the lower half of 2, above and below
-        columns.append((_HALF, halves[n::2]))
-    blocks = [np.sqrt(np.float32(weight)) * _one_of(values) for weight, values in columns]
-    return np.concatenate(blocks, axis=1), np.array([max(int(strokes.get(c) or 1), 1) for c in known], dtype=np.float32)
+    columns.append((_STRUCTURE, [int(structure.get(c) or -1) for c in known]))
+    columns.append((_RADICAL, [radicals.get(radical.get(c, ""), -1) for c in known]))
+    for n in "12":  # the right half of 1, left and right; the lower half of 2, above and below
+        columns.append((_HALF, [int(four[c][int(n)]) * 10 + int(four[c][3]) if structure.get(c) == n else -1 for c in known]))
+    return [(points, np.array(values, dtype=np.int16)) for points, values in columns], np.array(
+        [max(int(strokes.get(c) or 1), 1) for c in known], np.int16
+    )
 
 
-def _one_of(values: list[int]) -> NDArray[np.float32]:
-    """A row for each value with a single 1, the same place for the same value; -1 has none."""
-    given = np.array(values)
-    return np.asarray(given[:, None] == np.arange(given.max() + 1), dtype=np.float32)
-
-
-def _scores(features: tuple[NDArray[np.float32], NDArray[np.float32]], some: slice) -> NDArray[np.float32]:
-    """The scores, but for the lists, of some characters with all."""
-    equal, strokes = features
-    fewer, more = np.minimum(strokes[some, None], strokes), np.maximum(strokes[some, None], strokes)
-    return np.asarray(equal[some] @ equal.T + np.float32(_STROKES) * fewer / more)
+def _scores(features: tuple[list[tuple[int, Points]], Points], some: slice) -> Points:
+    """The points, but for the lists, of some characters with all."""
+    columns, strokes = features
+    counts = np.arange(strokes.max() + 1)[:, None], np.arange(strokes.max() + 1)
+    closeness = np.round(_STROKES * np.minimum(*counts) / np.maximum(np.maximum(*counts), 1)).astype(np.int16)
+    found = closeness[strokes[some]][:, strokes]
+    for points, values in columns:
+        mine = np.where(values[some] < 0, -2, values[some])
+        found += np.multiply(mine[:, None] == values, points, dtype=np.int16)
+    return found

@@ -176,7 +176,7 @@ def _forms(names: Names) -> _Forms:
         enough = np.flatnonzero(part.lengths >= least)
         found.append((part.take(enough, 0, np.minimum(part.lengths[enough], LONGEST)), both[enough]))
     texts, owners = _joined([f for f, _ in found]), np.concatenate([o for _, o in found]).astype(np.int32)
-    return _Forms(texts, owners, *_spelled(texts, owners))
+    return _Forms(texts, owners, *_spelled(_joined([names, part]), np.concatenate([everyone, both]).astype(np.int32)))
 
 
 def _joined(several: Sequence[Names]) -> Names:
@@ -339,8 +339,12 @@ def _look_alikes(alike: csr_array, characters: NDArray[np.uint32]) -> tuple[NDAr
 
 
 def _asked_by_turning(of: Codes, owners: NDArray[np.int64]) -> Iterator[_Asked]:
-    """Letters in two words that have changed places: balancenew, newbalance."""
+    """Letters in two words that have changed places: balancenew, newbalance; and two neighbours that have: nkie, nike."""
     length = of.shape[1]
+    for place in range(length - 1 if length >= 4 else 0):
+        swapped = of.copy()
+        swapped[:, [place, place + 1]] = of[:, [place + 1, place]]
+        yield _Asked("whole", Kind.ORDER, mixed(swapped), owners)
     for turn in range(2, length - 1 if length >= 5 else 0):
         yield _Asked("whole", Kind.ORDER, mixed(np.roll(of, turn, axis=1)), owners)
 

@@ -198,8 +198,19 @@ def _table() -> Codes:
     chinese = [c for c in np.flatnonzero(table).tolist() if is_chinese(table[c])]
     simple = opencc.OpenCC("t2s").convert("\n".join(chr(table[c]) for c in chinese)).split("\n")
     for code, character in zip(chinese, simple, strict=True):
-        table[code] = ord(character) if len(character) == 1 else table[code]
+        # A simple character beyond the basic plane (暐 → 𬀩) is known by none of the tables.
+        table[code] = ord(character) if len(character) == 1 and ord(character) < 0x10000 else table[code]
     return table
+
+
+@cache
+def written_as() -> dict[str, str]:
+    """Simplified character → the characters that become it, itself not among them: 干 → 乾幹榦."""
+    table, found = _table(), dict[str, str]()
+    for code in range(0x3400, 0xA000):
+        if table[code] not in (0, code):
+            found[chr(table[code])] = found.get(chr(table[code]), "") + chr(code)
+    return found
 
 
 def _folded(sign: str) -> int:
@@ -272,12 +283,15 @@ def _generic_keys() -> tuple[dict[int, NDArray[np.uint64]], dict[int, NDArray[np
 def cores(names: Names) -> tuple[Rows, Rows]:
     """(characters to skip, characters that are left) of each name without generic words around it: 浪奇洗衣 → 浪奇.
 
-    At least two characters stay, and a name of nothing but generic words stays whole: 广州酒家, 中国移动.
+    At least two characters stay, and a name of nothing but generic words stays whole: 广州酒家, 中国贸易.
     """
     starts, ends = names.offsets[:-1].copy(), names.offsets[1:].copy()
     before, behind = _generic_keys()
-    for words, front in ((behind, False), (behind, False), (before, True), (before, True)):
-        open_rows = np.flatnonzero(ends - starts > 2)
+    for words, front, again in ((behind, False, False), (behind, False, True), (behind, False, True), (before, True, False), (before, True, True)):
+        # A second word is looked for only where a first one was.
+        open_rows = np.flatnonzero(
+            (ends - starts > 2) & ((ends < names.offsets[1:]) | (not again or front)) & ((starts > names.offsets[:-1]) | (not again or not front))
+        )
         for length, keys in words.items():
             rows = open_rows[ends[open_rows] - starts[open_rows] >= length + 2]
             if not rows.size:

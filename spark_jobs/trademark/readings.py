@@ -1,21 +1,24 @@
 """How marks are read: the syllables of each character in all its readings, folded as people of Guangzhou confuse them, and of pinyin in letters.
 
-All readings of a character are taken, rare ones too: what a phrase suggests is wrong for marks as often as not (pypinyin reads 长隆 as zhǎng lóng). Tones
-are left out. Folded are z/zh, c/ch, s/sh, n/l at the beginning and en/eng, in/ing at the end. hu/f is not: 华 and 发, 辉 and 飞 are among the most usual
+Candidates are looked for under all readings of a character, rare ones too: what a phrase suggests is wrong for marks as often as not (pypinyin reads 长隆 as
+zhǎng lóng). What is said of a pair rests on readings that are alive, which words of the language have: 方 was once read wang, and nobody hears it so. Tones are
+left out. Folded are z/zh, c/ch, s/sh, n/l at the beginning and en/eng, in/ing at the end. hu/f is not: 华 and 发, 辉 and 飞 are among the most usual
 characters of marks, and nobody takes 华达 for 发达.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from pypinyin.phrases_dict import phrases_dict
 from pypinyin.pinyin_dict import pinyin_dict
 
-from spark_jobs.trademark.normalise import Codes
+from spark_jobs.trademark.normalise import Codes, written_as
 
 Syllables = NDArray[np.int16]
 
@@ -24,20 +27,28 @@ WAYS = 24  # ways to read a name that are followed, the usual ones first
 SPELLED = 0xE000  # private-use code points that stand for a syllable written in letters: SPELLED + its number
 _TONES = dict.fromkeys((0x300, 0x301, 0x302, 0x304, 0x30C))
 _NO_SYLLABLES = frozenset(("hm", "hng", "m", "n", "ng"))  # sighs
-_LONGEST = 24  # letters of a word that are taken apart
+_LONGEST = 36  # letters of a word that are taken apart
 
 
 @dataclass(frozen=True)
 class Table:
     """Readings of the code points below 0x10000, the usual one first; the numbers of syllables begin at 1, 0 is none.
 
-    ``exact``, ``folded``: shape (0x10000, MOST), without repetition; ``counts``: how many folded ones a character has, at least 1. What is no Chinese
-    character is read as itself: its number is negative.
+    ``exact``, ``folded``: shape (0x10000, MOST), without repetition; ``alive``: as exact, those alone that words have, and the usual one; ``counts``: how
+    many folded ones a character has, at least 1. What is no Chinese character is read as itself: its number is negative.
     """
 
     exact: Syllables
     folded: Syllables
+    alive: Syllables
     counts: Syllables
+
+
+@cache
+def confused() -> NDArray[np.int16]:
+    """Number of a syllable → number of the one that stands for it; 0 → 0."""
+    number = {s: n for n, s in enumerate(syllables(), start=1)}
+    return np.array([0, *(number[fold(s)] for s in syllables())], dtype=np.int16)
 
 
 def fold(syllable: str) -> str:
@@ -50,8 +61,10 @@ def fold(syllable: str) -> str:
 
 
 def readings(character: str) -> tuple[str, ...]:
-    """The readings of a Chinese character without tones (ü as v), the usual one first; none where it is unknown."""
-    found = [_plain(r) for r in pinyin_dict.get(ord(character), "").split(",") if r]
+    """The readings of a simplified character without tones (ü as v), the usual one first, then those of the characters that it is written for (干 is 乾
+    too, qian); none where it is unknown."""
+    every = (character, *written_as().get(character, ""))
+    found = [_plain(r) for c in every for r in pinyin_dict.get(ord(c), "").split(",") if r]
     return tuple(dict.fromkeys(r for r in found if r not in _NO_SYLLABLES))
 
 
@@ -67,24 +80,40 @@ def syllables() -> tuple[str, ...]:
 
 
 @cache
+def _alive() -> dict[str, frozenset[str]]:
+    """Character → readings that two words at least have."""
+    found: Counter[tuple[str, str]] = Counter()
+    for word, sounds in phrases_dict.items():
+        if len(word) == len(sounds):
+            found.update((character, sound[0]) for character, sound in zip(word, sounds, strict=True))
+    usual: dict[str, Counter[str]] = {}
+    for (character, sound), times in found.items():
+        usual.setdefault(character, Counter())[_plain(sound)] += times
+    return {character: frozenset(s for s, times in sounds.items() if times > 1) for character, sounds in usual.items()}
+
+
+@cache
 def table() -> Table:
     number = {s: n for n, s in enumerate(syllables(), start=1)}
-    exact, folded = np.zeros((0x10000, MOST), np.int16), np.zeros((0x10000, MOST), np.int16)
+    exact, folded, alive = (np.zeros((0x10000, MOST), np.int16) for _ in range(3))
     itself = np.arange(0x10000)
-    exact[:, 0] = folded[:, 0] = -1 - itself % 0x7FFF  # letters and digits are far apart; so are characters that nobody can read
+    exact[:, 0] = folded[:, 0] = alive[:, 0] = -1 - itself % 0x7FFF  # letters and digits are far apart; so are characters that nobody can read
     counts = np.ones(0x10000, np.int16)
+    words = _alive()
 
     def put(code: int, ways: tuple[str, ...]) -> None:
         whole = [number[w] for w in ways[:MOST]]
         plain = list(dict.fromkeys(number[fold(w)] for w in ways))[:MOST]
         exact[code, : len(whole)], folded[code, : len(plain)], counts[code] = whole, plain, len(plain)
+        living = [number[w] for n, w in enumerate(ways) if n == 0 or w in words.get(chr(code), ())][:MOST]
+        alive[code, : len(living)] = living
 
     for code in pinyin_dict:
         if code < 0x10000 and (ways := readings(chr(code))):
             put(code, ways)
     for syllable, n in number.items():
         put(SPELLED + n, (syllable,))
-    return Table(exact, folded, counts)
+    return Table(exact, folded, alive, counts)
 
 
 def read(codes_of: Codes) -> tuple[Syllables, Syllables]:
