@@ -2,15 +2,17 @@
 
 Of two characters are compared: the digits of their four-corner codes 四角号码, place by place (half of the score), the fifth digit, the structure, the
 radical, the numbers of strokes, the two corners of the right or lower half where both have one; and whether one stands in the other's list of look-alikes.
-The score is from 0 to 1.
+The score is from 0 to 1. Whatever these say, characters whose pictures in print are alike have 0.8 at least, and near ones WIDE: codes and parts don't see that
+大 and 太, 米 and 来 look alike.
 
-ALIKE was set by reading: above it are 未/末 1.00, 吉/古 1.00, 白/自 1.00, 茅/芧 0.85, 帅/师 0.84, 王/玉 0.76; below it 大/太 0.70, 清/情 0.70, and
+ALIKE was set by reading: above it are 未/末 1.00, 吉/古 1.00, 白/自 1.00, 茅/芧 0.85, 帅/师 0.84, 王/玉 0.80, 大/太 0.80; below it 清/情 0.70, and
 我/他, 汽/机, 康/糠 (those sound alike) even below WIDE. A part that two characters share, 清/情, is seen by everybody, and so is what differs: that alone
 is no likeness. From WIDE on characters are looked at, to be sure that none is missed.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,7 @@ WIDE = 0.55  # from here on they are looked at
 NEAREST = 160  # usual characters at most that are looked at for one; rare ones are looked at from ALIKE on
 _FULL = 200  # points of a likeness of 1
 _CORNER, _FIFTH, _STRUCTURE, _RADICAL, _STROKES, _HALF, _LISTED = 25, 10, 20, 30, 40, 20, 40  # points
+_PRINTED = 160  # points at least of two characters that are alike in print
 _AT_ONCE = 64  # characters that are compared with all others at once; more do not fit into the caches
 
 Points = NDArray[np.int16]
@@ -36,6 +39,13 @@ def rows(name: str) -> dict[str, str]:
     """Character → what `catalog/glyphs/<name>.txt` says, '' where it says nothing; private-use characters are left out."""
     lines = [line.split(" ", 1) for line in (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()]
     return {line[0]: line[1].strip() if len(line) > 1 else "" for line in lines if len(line[0]) == 1 and not 0xE000 <= ord(line[0]) <= 0xF8FF}
+
+
+def printed() -> tuple[dict[str, str], dict[str, str]]:
+    """(character → those that are alike in print, character → those that are near to it), as `catalog/glyphs/render.py` has found."""
+    with (FOLDER / "rendered.csv").open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    return {row["character"]: row["alike"] for row in found}, {row["character"]: row["near"] for row in found}
 
 
 def likeness(one: str, other: str) -> float:
@@ -59,6 +69,7 @@ def neighbours() -> csr_array:
     known.sort(key=lambda c: c not in listed)  # the usual ones come first
     usual = sum(c in listed for c in known)
     in_list = _lists(known, listed)
+    printed_alike, printed_near = (_lists(known, others) for others in printed())
     features = _features(known, four)
     points = np.array([ord(c) for c in known])
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
@@ -71,11 +82,15 @@ def neighbours() -> csr_array:
         of_usual, of_rare = score[:, :usual], score[:, usual:]
         of_usual[of_usual < np.maximum(np.partition(of_usual, -NEAREST, axis=1)[:, [-NEAREST]], WIDE * _FULL)] = 0
         of_rare[of_rare < ALIKE * _FULL] = 0
+        # What looks alike in print is alike whatever it is made of, and is looked at whatever else there is.
+        for matrix, points_least in ((printed_near, WIDE * _FULL), (printed_alike, _PRINTED)):
+            i, j = matrix[some].nonzero()
+            score[i, j] = np.maximum(score[i, j], np.int16(points_least))
         i, j = np.nonzero(score)
         found.append((points[some][i], points[j], np.minimum(score[i, j] / np.float32(_FULL), 1).astype(np.float32)))
     i, j, likenesses = (np.concatenate(column) for column in zip(*found, strict=True))
-    matrix = csr_array(coo_array((likenesses, (i, j)), shape=(0x10000, 0x10000)))
-    return csr_array(matrix.maximum(matrix.T))
+    whole = csr_array(coo_array((likenesses, (i, j)), shape=(0x10000, 0x10000)))
+    return csr_array(whole.maximum(whole.T))
 
 
 def _lists(known: list[str], listed: dict[str, str]) -> csr_array:

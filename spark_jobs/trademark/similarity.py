@@ -24,6 +24,7 @@ from spark_jobs.trademark.readings import confused, spelled, syllables, table
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.uint8]
+Places = NDArray[np.int32]
 
 ALARM, DOUBT = 0.72, 0.58  # totals from which two marks are similar, and from which somebody has to look
 SAME = 0.995  # from here on it is the same mark
@@ -93,20 +94,22 @@ class Explanation:
         return self.verdict >= Verdict.SIMILAR
 
 
-def score(new: Names, prior: Names, rows: Rows, places: Rows, goods: NDArray[np.int8] | None = None, alike: csr_array | None = None) -> Scores:
+def score(
+    new: Names, prior: Names, rows: Rows | Places, places: Rows | Places, goods: NDArray[np.int8] | None = None, alike: csr_array | None = None
+) -> Scores:
     """Return the scores of pairs: name ``rows[n]`` of ``new`` with name ``places[n]`` of ``prior``.
 
     ``goods``: of `Goods`, for each pair; None: of all the same group. ``alike``: of `glyphs.neighbours`, where an index has it already.
     """
     shapes = glyphs.neighbours() if alike is None else alike
     # Each name once, without what nobody looks at; most are in many pairs.
-    mine, rows = np.unique(rows, return_inverse=True)
-    theirs, places = np.unique(places, return_inverse=True)
-    one, other = _Side.of(_cut(new, mine)), _Side.of(_cut(prior, theirs))
+    mine, of_mine = np.unique(rows, return_inverse=True)
+    theirs, of_theirs = np.unique(places, return_inverse=True)
+    one, other = _Side.of(_cut(new, mine.astype(np.int64))), _Side.of(_cut(prior, theirs.astype(np.int64)))
     parts = np.zeros((6, len(rows)), np.float32)
     for first in range(0, len(rows), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
-        parts[:, some] = _pairs(one, other, rows[some], places[some], shapes)
+        parts[:, some] = _pairs(one, other, of_mine[some], of_theirs[some], shapes)
     sound, shape, order, containment, first_character, mark = parts
     total = mark * _OF_GOODS[np.full(len(rows), Goods.SAME_GROUP) if goods is None else goods]
     verdict = np.digitize(total, [DOUBT, ALARM, SAME]).astype(np.int8)
@@ -129,20 +132,29 @@ def explain(new: str, prior: str, goods: Goods = Goods.SAME_GROUP, alike: csr_ar
 
 @dataclass(frozen=True)
 class _Side:
-    """The names of one side: whole, without generic words, and those of letters as syllables (the usual way to read them)."""
+    """The names of one side: whole, without generic words, without letters where there are two Chinese characters, and those of letters alone as
+    syllables (the usual way to read them)."""
 
     whole: Names
     core: Names
+    characters: Names
     spoken: Names
 
     @classmethod
     def of(cls, names: Names) -> _Side:
         everyone = np.arange(len(names))
-        return cls(names, names.take(everyone, *cores(names)), _spoken(names))
+        return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names))
 
 
 def _cut(names: Names, rows: Rows) -> Names:
     return names.take(rows, 0, np.minimum(names.offsets[rows + 1] - names.offsets[rows], LONGEST))
+
+
+def _characters(names: Names) -> Names:
+    wanted = chinese(names.codes)
+    counts = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted)])[names.offsets])
+    wanted |= np.repeat(counts < 2, names.lengths)
+    return Names(names.codes[wanted], np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted)])[names.offsets])
 
 
 def _spoken(names: Names) -> Names:
@@ -162,6 +174,8 @@ def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, shapes: csr_array
     found = _compared(one.whole, other.whole, rows, places, shapes)
     shorter = (one.core.lengths < one.whole.lengths)[rows] | (other.core.lengths < other.whole.lengths)[places]
     _better(found, np.flatnonzero(shorter), one.core, other.core, rows, places, shapes, generic=True)
+    mixed = (one.characters.lengths < one.whole.lengths)[rows] | (other.characters.lengths < other.whole.lengths)[places]
+    _better(found, np.flatnonzero(mixed), one.characters, other.characters, rows, places, shapes, generic=True)
     by_letters = (one.spoken.lengths > 0)[rows] & (other.spoken.lengths == 0)[places]
     _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, shapes)
     to_letters = (one.spoken.lengths == 0)[rows] & (other.spoken.lengths > 0)[places]
@@ -170,7 +184,7 @@ def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, shapes: csr_array
 
 
 def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, shapes: csr_array, generic: bool = False) -> None:
-    """Put in the scores of some pairs in other texts where the marks come out closer; the same without generic words is contained, not the same."""
+    """Put in the scores of some pairs in other texts where the marks come out closer; the same without something around it is contained, not the same."""
     if not some.size:
         return
     again = _compared(one, other, rows[some], places[some], shapes)
@@ -335,6 +349,9 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
     bare_new, bare_prior = _bare(new), _bare(prior)
     if (bare_new, bare_prior) != (new, prior) and bare_new == bare_prior:
         return [f"均以“{bare_new}”为显著部分，其余为通用名称、地名或表示质量的词"]
+    characters = [_characters(normalise([text])).text(0) for text in (new, prior)]
+    if characters != [new, prior] and characters[0] == characters[1]:
+        return [f"汉字部分“{characters[0]}”相同"]
     if new in prior or prior in new:
         short, long = sorted((new, prior), key=len)
         found.append(f"“{long}”完整包含“{short}”")

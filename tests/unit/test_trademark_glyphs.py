@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spark_jobs.trademark.glyphs import ALIKE, WIDE, likeness, neighbours, rows
+from spark_jobs.trademark.glyphs import ALIKE, WIDE, likeness, neighbours, printed, rows
 
 
-@pytest.mark.parametrize("pair", ["未末", "吉古", "帅师", "王玉", "茅芧", "白自", "己已", "土士", "日曰", "人入"])
+@pytest.mark.parametrize("pair", ["未末", "吉古", "帅师", "王玉", "茅芧", "白自", "己已", "土士", "日曰", "人入", "大太"])
 def test_pairs_that_are_taken_for_each_other(pair):
     assert likeness(*pair) >= ALIKE
 
@@ -19,6 +19,13 @@ def test_pairs_that_are_not(pair):
 def test_a_character_is_itself_even_where_nothing_is_known_of_it():
     assert likeness("𠮷", "𠮷") == likeness("A", "A") == 1
     assert likeness("𠮷", "吉") == 0
+
+
+def test_what_is_near_in_print_is_looked_at_and_no_more():
+    alike, near = printed()
+    assert "太" in alike["大"]
+    assert "来" in near["米"]
+    assert WIDE <= likeness("米", "来") < ALIKE
 
 
 def test_likeness_is_mutual_and_between_wide_and_one():
