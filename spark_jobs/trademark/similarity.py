@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
 from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, normalise
-from spark_jobs.trademark.readings import confused, spelled, syllables, table
+from spark_jobs.trademark.readings import SPELLED, confused, spelled, syllables, table
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.uint8]
@@ -106,10 +106,11 @@ def score(
     mine, of_mine = np.unique(rows, return_inverse=True)
     theirs, of_theirs = np.unique(places, return_inverse=True)
     one, other = _Side.of(_cut(new, mine.astype(np.int64))), _Side.of(_cut(prior, theirs.astype(np.int64)))
+    alphabet = _Alphabet.of([n for side in (one, other) for n in (side.whole, side.spoken)], shapes)
     parts = np.zeros((6, len(rows)), np.float32)
     for first in range(0, len(rows), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
-        parts[:, some] = _pairs(one, other, of_mine[some], of_theirs[some], shapes)
+        parts[:, some] = _pairs(one, other, of_mine[some], of_theirs[some], alphabet)
     sound, shape, order, containment, first_character, mark = parts
     total = mark * _OF_GOODS[np.full(len(rows), Goods.SAME_GROUP) if goods is None else goods]
     verdict = np.digitize(total, [DOUBT, ALARM, SAME]).astype(np.int8)
@@ -146,6 +147,29 @@ class _Side:
         return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names))
 
 
+@dataclass(frozen=True)
+class _Alphabet:
+    """The characters of the names that are compared, numbered, and how they are alike: all with all, in steps of 1/200."""
+
+    numbers: NDArray[np.int32]  # by code point
+    sounds: Matrix
+    looks: Matrix
+    first_way: NDArray[np.int32]  # the syllable of the usual reading
+    named: NDArray[np.bool_]  # Chinese characters and syllables that are spelled, no letters
+
+    @classmethod
+    def of(cls, several: list[Names], shapes: csr_array) -> _Alphabet:
+        used = np.zeros(max((int(n.codes.max(initial=0)) for n in several), default=0) + 1, bool)
+        for names in several:
+            used[names.codes] = True
+        points = np.flatnonzero(used)
+        numbers = np.zeros(len(used), np.int32)
+        numbers[points] = np.arange(len(points))
+        first_way = table().folded[np.where(points < 0x10000, points, 0xF000 + points % 0x1000), 0].astype(np.int32)
+        named = chinese(points.astype(np.uint32)) | (points >= SPELLED)
+        return cls(numbers, _sounds(points), _looks(points, shapes), first_way, named)
+
+
 def _cut(names: Names, rows: Rows) -> Names:
     return names.take(rows, 0, np.minimum(names.offsets[rows + 1] - names.offsets[rows], LONGEST))
 
@@ -169,25 +193,25 @@ def _spoken(names: Names) -> Names:
     return Names(np.array(found, dtype=np.uint32), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
 
-def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, shapes: csr_array) -> Floats:
+def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
     """Sound, shape, order, containment, first and mark of pairs, shape (6, pairs): of their best way to be compared."""
-    found = _compared(one.whole, other.whole, rows, places, shapes)
+    found = _compared(one.whole, other.whole, rows, places, alphabet)
     shorter = (one.core.lengths < one.whole.lengths)[rows] | (other.core.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(shorter), one.core, other.core, rows, places, shapes, generic=True)
+    _better(found, np.flatnonzero(shorter), one.core, other.core, rows, places, alphabet, generic=True)
     mixed = (one.characters.lengths < one.whole.lengths)[rows] | (other.characters.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(mixed), one.characters, other.characters, rows, places, shapes, generic=True)
+    _better(found, np.flatnonzero(mixed), one.characters, other.characters, rows, places, alphabet, generic=True)
     by_letters = (one.spoken.lengths > 0)[rows] & (other.spoken.lengths == 0)[places]
-    _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, shapes)
+    _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, alphabet)
     to_letters = (one.spoken.lengths == 0)[rows] & (other.spoken.lengths > 0)[places]
-    _better(found, np.flatnonzero(to_letters), one.whole, other.spoken, rows, places, shapes)
+    _better(found, np.flatnonzero(to_letters), one.whole, other.spoken, rows, places, alphabet)
     return found
 
 
-def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, shapes: csr_array, generic: bool = False) -> None:
+def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, generic: bool = False) -> None:
     """Put in the scores of some pairs in other texts where the marks come out closer; the same without something around it is contained, not the same."""
     if not some.size:
         return
-    again = _compared(one, other, rows[some], places[some], shapes)
+    again = _compared(one, other, rows[some], places[some], alphabet)
     if generic:
         same = again[5] >= SAME
         again[3] = np.where(same, 1, again[3])
@@ -196,20 +220,11 @@ def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, pla
     found[:, some[closer]] = again[:, closer]
 
 
-def _compared(one: Names, other: Names, rows: Rows, places: Rows, shapes: csr_array) -> Floats:
+def _compared(one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
     found = np.zeros((6, len(rows)), np.float32)
-    used = np.zeros(0x110000, bool)
-    used[one.take(np.unique(rows)).codes] = True
-    used[other.take(np.unique(places)).codes] = True
-    points = np.flatnonzero(used)
-    number = np.zeros(0x110000, np.int32)
-    number[points] = np.arange(len(points))
-    sounds, looks = _sounds(points), _looks(points, shapes)
-    first_way = table().folded[np.where(points < 0x10000, points, 0xF000 + points % 0x1000), 0].astype(np.int32)
     for n, m, group in _by_lengths(one.lengths[rows], other.lengths[places]):
-        a, b = number[one.matrix(rows[group], n)], number[other.matrix(places[group], m)]
-        has = chinese(points.astype(np.uint32)) | (points >= 0xE000)  # syllables that are spelled count as characters
-        found[:, group] = _group(a, b, sounds, looks, first_way, np.asarray(has[a].any(axis=1) | has[b].any(axis=1)))
+        a, b = alphabet.numbers[one.matrix(rows[group], n)], alphabet.numbers[other.matrix(places[group], m)]
+        found[:, group] = _group(a, b, alphabet)
     return found
 
 
@@ -254,18 +269,17 @@ def _looks(points: NDArray[np.int64], shapes: csr_array) -> Matrix:
     return found
 
 
-def _group(
-    a: NDArray[np.int32], b: NDArray[np.int32], sounds: Matrix, looks: Matrix, first_way: NDArray[np.int32], named: NDArray[np.bool_]
-) -> Floats:
-    """The scores of pairs of which one has n characters, the other m. ``named``: there are Chinese characters in it."""
+def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> Floats:
+    """The scores of pairs of which one has n characters, the other m."""
+    named = alphabet.named[a].any(axis=1) | alphabet.named[b].any(axis=1)
     n, m = a.shape[1], b.shape[1]
     most, least = max(n, m), min(n, m)
-    heard = [[sounds[a[:, i], b[:, j]] for j in range(m)] for i in range(n)]
-    seen = [[looks[a[:, i], b[:, j]] for j in range(m)] for i in range(n)]
+    heard = [[alphabet.sounds[a[:, i], b[:, j]] for j in range(m)] for i in range(n)]
+    seen = [[alphabet.looks[a[:, i], b[:, j]] for j in range(m)] for i in range(n)]
     both = [[np.maximum(h, s) for h, s in zip(*pair, strict=True)] for pair in zip(heard, seen, strict=True)]
     sound, shape, either = (1 - _edits(cells) / most for cells in (heard, seen, both))
     first = both[0][0].astype(np.float32) / _STEPS
-    characters, spoken = _shared(a, b), _shared(first_way[a], first_way[b])
+    characters, spoken = _shared(a, b), _shared(alphabet.first_way[a], alphabet.first_way[b])
     order = np.where(named, (characters + spoken) / (n + m), _turned(a, b)).astype(np.float32)
     # What a mark begins with is what people remember of it.
     within, leading = (found & (named & (least >= 2) | (least >= 4)) for found in _contained(a, b))
