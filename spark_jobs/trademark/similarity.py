@@ -286,8 +286,9 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within, 0.5 + 0.5 * least / most, 0)).astype(np.float32)
 
     mark = np.maximum.reduce([0.85 * sound + 0.10 * shape, 0.98 * shape, 0.90 * either])
-    # Single characters or letters differ: one is another, or there is one more. (Three at least; four letters.)
-    single = (either >= 1 - 1 / most - 1e-4) & (least >= np.where(named, 3, 4)) & (first >= np.where(named, FIRST_ALIKE, 0))
+    # Single characters or letters differ: one is another, or there is one more, and the others are the same. (Three at least; four letters.)
+    single = (characters >= most - 1) & (either >= 1 - 1 / most - 1e-4) & (first >= np.where(named, FIRST_ALIKE, 0))
+    single &= least >= np.where(named, 3, 4)
     mark = np.where(single, np.maximum(mark, np.minimum(0.90 * either + 0.15, 0.92)), mark)
     clear = named & (n == m) & (n >= 3) & (first < FIRST_ALIKE)
     mark = np.where(clear, np.minimum(mark, _CLEAR), mark)

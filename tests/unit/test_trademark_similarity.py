@@ -49,6 +49,7 @@ def test_similar_marks_alarm_whichever_is_new(new, prior):
     [
         ("张老吉", "王老吉"),  # three characters, the first one differs clearly in sound and shape
         ("孔师傅"[:1] + "大傅", "康师傅"),
+        ("旺落易", "王老古"),  # two read alike, no character the same
         ("六羊", "五羊"),
         ("大海", "浪奇"),
         ("ABC", "ABD"),  # three letters
