@@ -211,6 +211,11 @@ def _generic(name: str, draw: random.Random) -> str:
     return draw.choice(("广州", "岭南", "正宗", "老")) + name if where == 3 else name + word
 
 
+def _spoken_and_goods(name: str, draw: random.Random) -> str | None:
+    changed = _replaced(name, draw, _homophones)
+    return changed + draw.choice(_GOODS) if changed else None
+
+
 def _at(name: str, draw: random.Random, place: int) -> str | None:
     """The character at an end is another one: any where two others stay, in a shorter name one that sounds or looks alike."""
     if len(name) > 2:
@@ -258,6 +263,7 @@ STYLES: dict[str, Change] = {
     "insertion": _insertion,
     "deletion": _deletion,
     "generic word": _generic,
+    "homophone and goods": _spoken_and_goods,
     "first character": lambda name, draw: _at(name, draw, 0),
     "last character": lambda name, draw: _at(name, draw, len(name) - 1),
     "traditional": _traditional,

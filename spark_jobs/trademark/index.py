@@ -46,7 +46,7 @@ class Kind(IntFlag):
     OTHER = 32  # one character or letter is another one
     MORE = 64  # it has one more
     LESS = 128  # it has one less
-    CONTAINS = 256  # one stands in the other
+    CONTAINS = 256  # one stands in the other, or is read alike at its beginning
     SOUND_PART = 512  # all syllables but one are the same
 
 
@@ -304,6 +304,8 @@ def _asked_by_sound(of: Codes, owners: NDArray[np.int64]) -> Iterator[_Asked]:
         yield _Asked("sounds", Kind.SOUND_PART, mixed(np.delete(first_way, place, axis=1)), owners)
     for place in range(length + 1 if length >= 3 else 0):
         yield _Asked("sound_parts", Kind.SOUND_PART, mixed(first_way, seed=1 + place), owners)
+    for size in range(2, length if length >= 4 else 0):  # a name read alike with words behind it that are in no list
+        yield _Asked("sounds", Kind.CONTAINS, mixed(first_way[:, :size]), owners)
 
 
 def _asked_by_shape(of: Codes, owners: NDArray[np.int64], alike: csr_array) -> Iterator[_Asked]:

@@ -283,7 +283,10 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     order = np.where(named, (characters + spoken) / (n + m), _turned(a, b)).astype(np.float32)
     # What a mark begins with is what people remember of it.
     within, leading = (found & (named & (least >= 2) | (least >= 4)) for found in _contained(a, b))
-    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within, 0.5 + 0.5 * least / most, 0)).astype(np.float32)
+    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within, 0.5 + 0.5 * least / most, 0))
+    if n != m:
+        spoken_first = named & (least >= 2) & np.all([heard[k][k] >= _CONFUSED * _STEPS for k in range(least)], axis=0)
+        containment = np.maximum(containment, np.where(spoken_first, 0.9 * (0.65 + 0.35 * least / most), 0))
 
     mark = np.maximum.reduce([0.85 * sound + 0.10 * shape, 0.98 * shape, 0.90 * either])
     # Single characters or letters differ: one is another, or there is one more, and the others are the same. (Three at least; four letters.)
@@ -376,6 +379,9 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
             found.append("去除通用词后")
             new, prior = bare_new, bare_prior
         else:
+            short, long = sorted((new, prior), key=len)
+            if values["containment"] > 0:
+                found.append(f"“{long}”的开头与“{short}”读音相同或者相近")
             found.append(f"字数不同（{len(new)}、{len(prior)}），读音相似度{values['sound']:.2f}，字形相似度{values['shape']:.2f}")
             return found
     return found + _by_place(new, prior, shapes)

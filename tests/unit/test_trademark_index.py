@@ -47,6 +47,7 @@ def kinds(mark: str, name: str, index: Index | None = None) -> Kind:
         ("莲香樓", "莲香楼", Kind.SAME),
         ("浪奇洗衣", "浪奇", Kind.SAME),
         ("浪奇甲乙丙", "浪奇", Kind.CONTAINS),
+        ("朗奇研学", "浪奇", Kind.CONTAINS),
         ("老王吉", "王老吉", Kind.ORDER),
         ("奇浪", "浪奇", Kind.ORDER),
         ("BALANCE NEW", "newbalance", Kind.ORDER),

@@ -27,7 +27,7 @@ def core(name: str) -> str:
         ("Ｌｉｂｙ", "liby"),
         ("Café", "cafe"),
         ("ﬁne㈱", "fine株"),
-        ("ЅОNУ"[:3] + "y", "sony"),  # the first two letters are Cyrillic
+        ("ЅОNY", "sony"),  # the first two letters are Cyrillic
         ("浪·奇", "浪奇"),
         ("〇一", "零一"),
         ("𠮷野家", "𠮷野家"),

@@ -48,7 +48,7 @@ def test_similar_marks_alarm_whichever_is_new(new, prior):
     ("new", "prior"),
     [
         ("张老吉", "王老吉"),  # three characters, the first one differs clearly in sound and shape
-        ("孔师傅"[:1] + "大傅", "康师傅"),
+        ("孔大傅", "康师傅"),
         ("旺落易", "王老古"),  # two read alike, no character the same
         ("六羊", "五羊"),
         ("大海", "浪奇"),
@@ -77,6 +77,12 @@ def test_equal_in_sound(new, prior):
 
 def test_confused_sounds_count_a_little_less():
     assert 0.9 < explain("南波湾", "蓝波湾").sound < 1
+
+
+def test_a_mark_read_alike_before_other_words_is_left_to_a_reader():
+    found = explain("朗奇研学", "浪奇")
+    assert found.verdict is Verdict.DOUBTFUL
+    assert "“朗奇研学”的开头与“浪奇”读音相同或者相近" in found.sentence
 
 
 def test_goods_lower_the_total_and_not_the_mark():
