@@ -45,37 +45,8 @@ KNOWN_BRANDS = (
 LATIN_BRANDS = ("LONKEY", "LIBY", "CHIMELONG", "VIPSHOP", "NETEASE", "PEARLRIVER", "TIGERHEAD", "KAPOK", "GALANZ", "HONGMIAN", "MINISO", "DOUBLEFISH")
 # Pairs of initials and finals that people of the region confuse.
 _REGION = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("eng", "en"), ("ing", "in"))
-_GOODS = [
-    "洗发水",
-    "沐浴露",
-    "纸巾",
-    "雨伞",
-    "拖鞋",
-    "毛巾",
-    "保温杯",
-    "耳机",
-    "充电宝",
-    "蜂蜜",
-    "陈皮",
-    "腊肠",
-    "米粉",
-    "火锅",
-    "烧鹅",
-    "糖水",
-    "甜品",
-    "糕点",
-    "茶庄",
-    "花店",
-    "工坊",
-    "生鲜",
-    "文创",
-    "研学",
-    "民宿",
-    "旅拍",
-    "汽修",
-    "洗车",
-    "宠物",
-]
+_GOODS_WORDS = "洗发水 沐浴露 纸巾 雨伞 拖鞋 毛巾 保温杯 耳机 充电宝 蜂蜜 陈皮 腊肠 米粉 火锅 烧鹅 糖水 甜品 糕点 茶庄 花店 工坊 生鲜 文创 研学 民宿 旅拍 汽修 洗车 宠物"
+_GOODS = _GOODS_WORDS.split()
 
 Change = Callable[[str, random.Random], str | None]
 

@@ -26,112 +26,12 @@ _SEVERAL = 0xFFFFFFFF  # one sign that stands for several: ﬁ, ㍿
 # Letters of other alphabets that nobody can tell from Latin ones, in upper case.
 _LATIN_TWINS = dict(zip("АВЕКМНОРСТХІЅЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTXISJABEZHIKMNOPTYX", strict=True))
 # Words of praise, age and size before a mark, and places; behind it words for a brand or a shop. Trades are counted in the register (name_trade_words).
-_PRAISE = [
-    "中国",
-    "中华",
-    "大",
-    "小",
-    "老",
-    "新",
-    "真",
-    "正宗",
-    "正品",
-    "金牌",
-    "名牌",
-    "优质",
-    "特级",
-    "百年",
-    "传统",
-    "原味",
-    "古法",
-    "御品",
-    "精品",
-    "第一",
-]
-_SHOP = [
-    "牌",
-    "店",
-    "厂",
-    "老店",
-    "总店",
-    "旗舰店",
-    "专卖店",
-    "连锁店",
-    "分店",
-    "商店",
-    "公司",
-    "有限公司",
-    "集团",
-    "股份",
-    "品牌",
-    "系列",
-    "专营",
-    "专营店",
-    "商城",
-    "超市",
-    "门店",
-    "直营店",
-    "洗衣",
-    "洗衣液",
-    "凉茶",
-    "饼家",
-    "酒家",
-    "酒楼",
-    "茶楼",
-    "餐厅",
-    "饭店",
-    "食府",
-    "药业",
-    "药房",
-    "大药房",
-    "制药",
-    "中药",
-    "饮料",
-    "食品",
-    "牛奶",
-    "奶茶",
-    "咖啡",
-    "烘焙",
-    "月饼",
-    "腊味",
-    "酱油",
-    "啤酒",
-    "白酒",
-    "茶叶",
-    "乐园",
-    "度假区",
-    "动物世界",
-    "服装",
-    "童装",
-    "女装",
-    "男装",
-    "皮具",
-    "箱包",
-    "鞋业",
-    "珠宝",
-    "首饰",
-    "化妆品",
-    "护肤",
-    "美容",
-    "美发",
-    "家居",
-    "家具",
-    "家电",
-    "电器",
-    "电子",
-    "数码",
-    "手机",
-    "电池",
-    "洗洁精",
-    "洗衣粉",
-    "牙膏",
-    "日化",
-    "科技",
-    "网络",
-    "传媒",
-    "教育",
-    "物流",
-]
+_PRAISE = "中国 中华 大 小 老 新 真 正宗 正品 金牌 名牌 优质 特级 百年 传统 原味 古法 御品 精品 第一"
+_SHOP = """
+牌 店 厂 老店 总店 旗舰店 专卖店 连锁店 分店 商店 公司 有限公司 集团 股份 品牌 系列 专营 专营店 商城 超市 门店 直营店
+洗衣 洗衣液 凉茶 饼家 酒家 酒楼 茶楼 餐厅 饭店 食府 药业 药房 大药房 制药 中药 饮料 食品 牛奶 奶茶 咖啡 烘焙 月饼 腊味 酱油 啤酒 白酒 茶叶 乐园 度假区 动物世界
+服装 童装 女装 男装 皮具 箱包 鞋业 珠宝 首饰 化妆品 护肤 美容 美发 家居 家具 家电 电器 电子 数码 手机 电池 洗洁精 洗衣粉 牙膏 日化 科技 网络 传媒 教育 物流
+"""
 
 
 @dataclass(frozen=True)
@@ -246,13 +146,13 @@ def mixed(codes_of: NDArray[np.generic], seed: int = 0) -> NDArray[np.uint64]:
 @cache
 def generic_words() -> tuple[frozenset[str], frozenset[str]]:
     """(before a mark, behind a mark): normalised."""
-    before = {*_PRAISE}
+    before = {*_PRAISE.split()}
     for row in codes.rows("gbt2260_areas"):
         # Provinces, cities of Guangdong and districts of Guangzhou; short names of others are names of many other things.
         if row["code"].endswith("0000") or (row["code"].startswith("44") and row["code"].endswith("00")) or row["code"].startswith("4401"):
             full = row["name"]
             before |= {full, full[:-1]} if full[-1] in "省市区县" and len(full) > 2 else {full}
-    behind = {*_SHOP, *(r["word"] for r in codes.rows("industry_words")), *(r["form"] for r in codes.rows("legal_forms"))}
+    behind = {*_SHOP.split(), *(r["word"] for r in codes.rows("industry_words")), *(r["form"] for r in codes.rows("legal_forms"))}
     # A word that few names have may be somebody's mark.
     behind |= {r["word"] for r in codes.rows("name_trade_words") if float(r["count"]) >= 3}
     behind = {w for w in behind if len(w) > 1 or w in "牌店厂"}
