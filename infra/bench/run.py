@@ -47,7 +47,7 @@ def run(chosen: list[str], scales: list[int], rounds: int | None, only: list[str
             out.print(f"• {module.SAYS}, {subjects:,} live subjects: {', '.join(c.name for c in contenders)}")
             rows += _turns(name, subjects, contenders, rounds or module.ROUNDS, out)
             if hasattr(module, "notes"):
-                notes.append(module.notes(case))
+                notes.append(module.notes(case, [c.name for c in contenders]))
     folder = ROOT / "results" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True)
     machine = f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"

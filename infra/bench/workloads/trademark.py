@@ -49,10 +49,9 @@ def _method(case: Case, name: str) -> Contender:
     return Contender(name, prepare, work)
 
 
-def notes(case: Case) -> str:
-    """Recall by style and time of every contender that has run, and precision of the similarity alone."""
-    ran = [(name, case.folder / f"trademark-{name}" / "found.json") for name in METHODS]
-    found = {name: json.loads(path.read_text()) for name, path in ran if path.exists()}
+def notes(case: Case, ran: list[str]) -> str:
+    """Recall by style and time of every contender that has run now, and precision of the similarity alone."""
+    found = {name: json.loads((case.folder / f"trademark-{name}" / "found.json").read_text()) for name in ran}
     lines = [f"Recall over {case.subjects:,} names ({', '.join(sorted(BEYOND))} not in the overall recall):", ""]
     lines += [f"| | {' | '.join(found)} |", f"|---|{'---|' * len(found)}"]
     for label, key in (("build, s", "build"), ("ask, s", "ask"), ("candidates for a mark", "candidates")):
