@@ -418,7 +418,9 @@ def make_city(arguments: typer.Context) -> None:
 
 @app.command()
 def bench(
-    workload: Annotated[list[str] | None, typer.Argument(help="all_feeds, all_feeds_day, first_load, day, idle, views; leave it out for all")] = None,
+    workload: Annotated[
+        list[str] | None, typer.Argument(help="all_feeds, all_feeds_day, first_load, day, idle, trademark, views; leave it out for all")
+    ] = None,
     subjects: Annotated[str, typer.Option("--subjects", help="live subjects of the city; several with commas")] = "50000",
     rounds: Annotated[int, typer.Option("--rounds", help="how often; default as the workload says")] = 0,
     only: Annotated[str, typer.Option("--only", help="contenders, with commas")] = "",

@@ -141,6 +141,13 @@ def case(subjects: int, root: Path, out: Console, cadence: str = "real") -> Case
     return Case(subjects, city, folder)
 
 
+def without_city(subjects: int, root: Path) -> Case:
+    """For work on something else than a city."""
+    folder = root / f"work-{subjects}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Case(subjects, root, folder)
+
+
 def _make(module: str, *arguments: str | Path) -> None:
     subprocess.run([sys.executable, "-P", "-m", module, *map(str, arguments)], check=True, cwd=REPO)
 

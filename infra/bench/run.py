@@ -37,20 +37,25 @@ def run(chosen: list[str], scales: list[int], rounds: int | None, only: list[str
     if unknown:
         raise Problem(f"there is no workload {', '.join(sorted(unknown))}", f"there are {', '.join(names())}", "choose some of them, or none for all")
     rows: list[Row] = []
+    notes: list[str] = []  # what a workload has to say beside its times
     for subjects in scales:
         for name in chosen or names():
             module = importlib.import_module(f"infra.bench.workloads.{name}")
-            case = cases.case(subjects, ROOT, out, getattr(module, "CADENCE", "real"))
+            city = getattr(module, "CITY", True)
+            case = cases.case(subjects, ROOT, out, getattr(module, "CADENCE", "real")) if city else cases.without_city(subjects, ROOT)
             contenders = [c for c in module.contenders(case) if not only or c.name in only]
             out.print(f"• {module.SAYS}, {subjects:,} live subjects: {', '.join(c.name for c in contenders)}")
             rows += _turns(name, subjects, contenders, rounds or module.ROUNDS, out)
+            if hasattr(module, "notes"):
+                notes.append(module.notes(case, [c.name for c in contenders]))
     folder = ROOT / "results" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(parents=True)
     machine = f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
     (folder / "results.json").write_text(json.dumps({"machine": machine, "rows": [asdict(r) for r in rows]}, indent=1))
-    (folder / "results.md").write_text(report.markdown(rows, machine))
+    said = "\n".join([report.markdown(rows, machine), *notes])
+    (folder / "results.md").write_text(said)
     (folder / "results.svg").write_text(report.picture(rows))
-    out.print(report.markdown(rows, machine), markup=False)
+    out.print(said, markup=False)
     if not all(r.agrees for r in rows if r.outcome):
         raise Problem(
             "contenders come to different results", "see the column `agrees`", f"compare what they left in {ROOT}; no time of that workload counts"
