@@ -121,11 +121,8 @@ def rows(profiles: pd.DataFrame, by: Scale | None) -> Iterator[Row]:
             place = dict(zip(keys, name, strict=True))
             total = group[sums].sum()
             known = total["active"] + total["inactive"]
-            levels = (
-                (100 * total["equal"] / known / by.level[0], 100 * total["entropy"] / known / by.level[1])
-                if known >= LEAST and by.level.all()
-                else None
-            )
+            level = by.level if by is not None and known >= LEAST and by.level.all() else None
+            levels = None if level is None else (100 * total["equal"] / known / level[0], 100 * total["entropy"] / known / level[1])
             yield Row(
                 month_end,
                 place.get("district", CITY),
