@@ -20,7 +20,7 @@ BACK = 24  # months that are judged at first: twelve of them have an outcome
 _NEWEST = "SELECT max(month_end) FROM {table}"
 _JUDGED = "SELECT DISTINCT month_end FROM {table}"
 _SUBJECTS = """
-    SELECT s.subject_id, s.month_end, p.activity_status, s.last_sign_on, nullif(concat_ws('、', {signs}), '') AS activity_signs, p.activity_index, p.activity_index_entropy,
+    SELECT s.subject_id, s.month_end, p.activity_status, s.last_sign_on, nullif(concat_ws('、', {signs}), '') AS signs_of_year, p.activity_index, p.activity_index_entropy,
         s.district_code, s.supervising_district_code, s.district_name, s.industry_section, s.industry_section_name, s.subject_category,
         CAST({number} AS BIGINT) AS write_number, DATE '{until}' AS as_of, s.value_kind
     FROM activity_state AS s JOIN activity_profile AS p ON {same}

@@ -351,6 +351,7 @@ THEMES = {
 GOLD = THEMES | {
     f"gold.{n}"
     for n in (
+        "activity_monthly",
         "archive_subject",
         "archive_timeline",
         "economy_backtest",
@@ -362,6 +363,20 @@ GOLD = THEMES | {
         "mart_subject_marks_monthly",
     )
 }
+CITY_WIDE = {
+    f"gold.{n}"
+    for n in (
+        "activity_outcome",
+        "activity_weights",
+        "development_index",
+        "development_leads",
+        "development_test",
+        "economy_headlines",
+        "economy_map",
+    )
+}
+# What is said of each subject is for those who look after it.
+OF_EACH = {"gold.activity_subject"}
 SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores"}
 OPS = SENT | {"ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
@@ -373,11 +388,11 @@ PROBLEMS = {"silver.quality_problem", "ops.quality_problems"}
 @pytest.mark.parametrize(
     ("group", "readable"),
     [
-        ("analyst", GOLD | OPS | CODES | FACTS),
-        ("leader", GOLD | OPS | (CODES - {"silver.ref_area"})),
-        ("steward", GOLD | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
-        ("operator", GOLD | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
-        ("supervisor", GOLD | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_link", "silver.identity_review"} | SENT),
+        ("analyst", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS),
+        ("leader", GOLD | CITY_WIDE | OPS | (CODES - {"silver.ref_area"})),
+        ("steward", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
+        ("operator", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
+        ("supervisor", GOLD | CITY_WIDE | OF_EACH | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_link", "silver.identity_review"} | SENT),
         ("nobody", set()),
     ],
 )
@@ -398,7 +413,7 @@ def test_a_district_office_reads_the_rows_of_its_district_alone(contracts):
     assert offices == {"district_440106", "district_440111"}
     for group in offices:
         granted = {i for i, c in contracts.items() if access(rules, group, "lake", c.layer, c.name)[0]}
-        assert granted == GOLD
+        assert granted == GOLD | OF_EACH
         assert all("filter" in r for r in rules["tables"] if r.get("group") == group)
     own = district_rule(rules, "district_440106", "archive_subject")
     assert own["filter"] == "district_code = '440106' OR supervising_district_code = '440106'"
@@ -436,7 +451,7 @@ def test_a_mask_has_the_type_of_its_column(contracts):
 def test_roles_must_be_known(contracts):
     with pytest.raises(ValueError, match="publisher is missing"):
         trino_rules(contracts.values(), ["analyst"])
-    with pytest.raises(ValueError, match=r"gold\.archive_complaint: readers leader are no roles"):
+    with pytest.raises(ValueError, match=r"gold\.activity_monthly: readers leader are no roles"):
         trino_rules(contracts.values(), [role for role in ROLES if role != "leader"])
 
 
