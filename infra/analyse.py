@@ -47,7 +47,7 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
     Raises:
         Problem: the date can't be read, there is no such period, or the account may not read the table.
     """
-    day = _day(as_of)
+    day = day_of(as_of)
     with asking(context, user, password, "lake analyse", "经济监测指标") as cursor:
         periods = cursor.execute(_PERIODS, [day]).fetchall()
         if not periods:
@@ -71,7 +71,7 @@ def show_forecast(context: Context, as_of: str, user: str, password: str, as_jso
     Raises:
         Problem: the date can't be read, there is no forecast yet, or the account may not read the table.
     """
-    day = _day(as_of)
+    day = day_of(as_of)
     with asking(context, user, password, "lake analyse", "新登记户数预测") as cursor:
         ((origin,),) = cursor.execute("SELECT max(forecast_origin) FROM lake.gold.economy_forecast WHERE as_of <= ?", [day]).fetchall()
         if origin is None:
@@ -127,7 +127,12 @@ def _print_forecast(out: Console, origin: dt.date, told: list[dict[str, Any]], t
             )
 
 
-def _day(as_of: str) -> dt.date:
+def day_of(as_of: str) -> dt.date:
+    """The day that an option names; the last there is where it names none.
+
+    Raises:
+        Problem: it can't be read.
+    """
     try:
         return dt.date.fromisoformat(as_of) if as_of else dt.date.max
     except ValueError as error:

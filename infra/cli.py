@@ -336,16 +336,28 @@ def maintain(hours: Annotated[int, typer.Option("--hours", help="旧文件保留
 @app.command()
 def analyse(
     name: Annotated[
-        str, typer.Argument(metavar="[economy|forecast]", help="economy：一期的各项指标；forecast：今后十二个月新登记户数的预测")
+        str,
+        typer.Argument(
+            metavar="[economy|forecast|activity|development]",
+            help="economy：一期的各项指标；forecast：今后十二个月新登记户数的预测；activity：企业活跃度；development：企业发展指数",
+        ),
     ] = "economy",
-    as_of: Annotated[str, typer.Option("--as-of", help="截至哪一天的时期，如 2023-12-31（预测：到那天为止已有的最新一期）；不写为最近一期")] = "",
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="截至哪一天的时期，如 2023-12-31（预测、指数：到那天为止已有的最新一期）；不写为最近一期")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
 ) -> None:
-    """全市经济监测指标：存量与变动、产业结构、区域协调，及各区的情况；或新登记户数的预测。定义见 docs/indicators.zh.md。"""
+    """全市经济监测指标：存量与变动、产业结构、区域协调，及各区的情况；新登记户数的预测；企业活跃度；企业发展指数。"""
     from infra import analyse as analyses  # slow to import, and not needed by the other commands
+    from infra import analyse_indices as indices
 
-    kinds = {"economy": analyses.show, "forecast": analyses.show_forecast}
+    kinds = {
+        "economy": analyses.show,
+        "forecast": analyses.show_forecast,
+        "activity": indices.show_activity,
+        "development": indices.show_development,
+    }
     if name not in kinds:
         raise Problem(f"没有名为 {name} 的分析", "写错了名称", f"可用的有：{'、'.join(kinds)}")
     context = started_context()

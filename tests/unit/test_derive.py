@@ -390,9 +390,18 @@ PROBLEMS = {"silver.quality_problem", "ops.quality_problems"}
     [
         ("analyst", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS),
         ("leader", GOLD | CITY_WIDE | OPS | (CODES - {"silver.ref_area"})),
-        ("steward", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
-        ("operator", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"}),
-        ("supervisor", GOLD | CITY_WIDE | OF_EACH | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_link", "silver.identity_review"} | SENT),
+        (
+            "steward",
+            GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"},
+        ),
+        (
+            "operator",
+            GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"},
+        ),
+        (
+            "supervisor",
+            GOLD | CITY_WIDE | OF_EACH | FACTS | (CODES - {"silver.ref_area"}) | {"silver.identity_link", "silver.identity_review"} | SENT,
+        ),
         ("nobody", set()),
     ],
 )
