@@ -406,7 +406,7 @@ def _kept(spark: SparkSession, about: TableVersion, rows: DataFrame, published: 
     before = _at(spark, published)
     both = [name for name in before.columns if name in rows.columns]
     gone = before.select(*both).exceptAll(rows.select(*both))
-    return Figure("vintages_kept", about, gone.select(both[0]), 0, 0, "已发布的各期应保持原样，不得改动或消失")
+    return Figure(f"{about.table_name.rpartition('.')[2]}_kept", about, gone.select(both[0]), 0, 0, "已发布的各期应保持原样，不得改动或消失")
 
 
 def _activity(
