@@ -103,3 +103,25 @@ def test_what_was_published_stays(published, first_wave):
     published.lake("withdraw", delivery, "--reason", "测试预测", timeout=900)
     assert published.ask("leader", VINTAGES) == two
     assert published.ask("leader", COURSE) == [[origin, "vintage"]], "the month is a gap again"
+
+
+def test_who_is_active_is_told_of_the_city_and_its_parts(published, first_wave):
+    """Of the samples only two subjects are told of by a source that would tell of all: the others are unknown, not idle."""
+    leader = {"LAKE_USER": "leader", "LAKE_PASSWORD": published.password("leader")}
+    told = json.loads(published.lake("analyse", "activity", "--json", env=leader).stdout)
+    counts = ("active_subjects", "inactive_subjects", "unclear_subjects")
+    at = {(r["district_name"], r["industry_section_name"]): [r[c] for c in counts] for r in told["told"]}
+    city = at["全市", "全部"]
+    for inside in (lambda d, s: d != "全市" and s == "全部", lambda d, s: d == "全市" and s != "全部", lambda d, s: d != "全市" and s != "全部"):
+        assert [sum(column) for column in zip(*(v for k, v in at.items() if inside(*k)), strict=True)] == city
+    named = published.ask("analyst", "SELECT activity_status, count(*) FROM lake.gold.activity_subject GROUP BY 1")
+    assert {s: n for s, n in named} == {s: n for s, n in zip(("active", "inactive", "unknown"), city, strict=True) if n}
+    assert city[2] > 3000
+    text = published.lake("analyse", "activity", env=leader).stdout
+    assert "状况不明" in text
+    assert "docs/activity.zh.md" in text
+    refused = published.lake("analyse", "development", check=False, env=leader)
+    assert refused.returncode != 0
+    assert "统计部门的季度序列" in refused.stderr
+    with pytest.raises(Exception, match="denied"):
+        published.ask("leader", "SELECT count(*) FROM lake.gold.activity_subject")
