@@ -115,7 +115,7 @@ def test_who_is_active_is_told_of_the_city_and_its_parts(published, first_wave):
     for inside in (lambda d, s: d != "全市" and s == "全部", lambda d, s: d == "全市" and s != "全部", lambda d, s: d != "全市" and s != "全部"):
         assert [sum(column) for column in zip(*(v for k, v in at.items() if inside(*k)), strict=True)] == city
     named = published.ask("analyst", "SELECT activity_status, count(*) FROM lake.gold.activity_subject GROUP BY 1")
-    assert {s: n for s, n in named} == {s: n for s, n in zip(("active", "inactive", "unknown"), city, strict=True) if n}
+    assert dict(named) == {s: n for s, n in zip(("active", "inactive", "unknown"), city, strict=True) if n}
     assert city[2] > 3000
     text = published.lake("analyse", "activity", env=leader).stdout
     assert "状况不明" in text
