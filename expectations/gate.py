@@ -417,23 +417,28 @@ def _activity(
         return []
     counts = ("active_subjects", "inactive_subjects", "unclear_subjects")
     places = {"city": "=-=", "districts": "<>-=", "sections": "=-<>", "cells": "<>-<>"}
-    sums = rows[monthly].groupBy("month_end").agg(*(
+    sums = rows[monthly].groupBy("month_end").agg(F.max("write_number").alias("judged_by"), *(
         F.expr(f"coalesce(sum(CASE WHEN district_name {d} '全市' AND industry_section_name {s} '全部' THEN {count} END), 0) AS {place}_{count}")
         for place, (d, s) in ((p, x.split("-")) for p, x in places.items()) for count in counts
     ))  # fmt: skip
     apart = sums.where(" OR ".join(f"city_{count} <> {place}_{count}" for place in ("districts", "sections", "cells") for count in counts))
     statuses = ("active", "inactive", "unknown")
-    named = rows[subject].groupBy("month_end").agg(*(F.expr(f"count_if(activity_status = '{s}') AS named_{s}") for s in statuses))
-    differ = " OR ".join(f"NOT city_{count} <=> named_{status}" for count, status in zip(counts, statuses, strict=True))
+    # What was judged earlier stays as it was published, while subjects are told of as they are known now.
+    named = (
+        rows[subject]
+        .groupBy("month_end")
+        .agg(F.max("write_number").alias("named_by"), *(F.expr(f"count_if(activity_status = '{s}') AS named_{s}") for s in statuses))
+    )
+    differ = " OR ".join(f"city_{count} <> named_{status}" for count, status in zip(counts, statuses, strict=True))
     return [
         Figure("activity_adds_up", at[monthly], apart.select("month_end"), 0, 0, "各月全市的户数应等于各区之和、各行业之和、各区各行业之和"),
         Figure(
             "activity_of_subjects",
             at[subject],
-            named.join(sums, "month_end", "left").where(differ).select("month_end"),
+            named.join(sums, "month_end").where(f"named_by = judged_by AND ({differ})").select("month_end"),
             0,
             0,
-            "主体活跃度各状态的户数应等于月度表中同月的全市户数",
+            "主体活跃度各状态的户数应等于月度表中同一次判断的全市户数",
         ),
     ]
 

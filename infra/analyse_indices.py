@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 
 def show_activity(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
-    """Print who was active at the newest month end that is not after ``as_of`` (empty: the newest), by district and section, and what became of it.
+    """Print who was active at the newest month end of which that was told by ``as_of`` (empty: the newest), by district and section, and what became of it.
 
     Raises:
         Problem: the date can't be read, no month has been judged by then, or the account may not read the tables.
@@ -52,8 +52,8 @@ def show_activity(context: Context, as_of: str, user: str, password: str, as_jso
         told = _rows(cursor, f"SELECT * FROM lake.{MONTHLY} WHERE month_end = ? ORDER BY district_code, industry_section", [month])  # noqa: S608 - our own names
         # A district office is not shown what became of the whole city.
         city = any(r["district_name"] == CITY for r in told)
-        newest = f"SELECT * FROM lake.{OUTCOME} WHERE month_end <= ? ORDER BY month_end DESC LIMIT 1"  # noqa: S608
-        after = _rows(cursor, newest, [month]) if city else []
+        newest = f"SELECT * FROM lake.{OUTCOME} WHERE as_of <= ? ORDER BY month_end DESC LIMIT 1"  # noqa: S608
+        after = _rows(cursor, newest, [day]) if city else []
     if as_json:
         _print_json({"month_end": month, "told": told, "outcome": after})
         return
@@ -64,7 +64,7 @@ def show_activity(context: Context, as_of: str, user: str, password: str, as_jso
         ("各行业", [r for r in told if r["district_name"] == CITY and r["industry_section_name"] != ALL], "industry_section_name"),
     ):
         _table(out, contracts[MONTHLY], title, rows, (first, *OF_MONTH))
-    _table(out, contracts[OUTCOME], "当时判断的，此后一年退出多少（区分能力 0.5 为没有）", after, OF_OUTCOME)
+    _table(out, contracts[OUTCOME], "满一年的月份：活跃与不活跃的此后退出多少（按现在所知；区分能力 0.5 为没有）", after, OF_OUTCOME)
 
 
 def show_development(context: Context, as_of: str, user: str, password: str, as_json: bool, out: Console) -> None:
@@ -75,7 +75,7 @@ def show_development(context: Context, as_of: str, user: str, password: str, as_
     """
     day = day_of(as_of)
     with asking(context, user, password, "lake analyse", "企业发展指数") as cursor:
-        origin = _newest(cursor, LEADS, "index_origin", day, "没有作过企业发展指数", "需要统计部门的季度序列，和与它共有的至少十六个季度")
+        origin = _newest(cursor, TEST, "index_origin", day, "没有作过企业发展指数", "需要统计部门的季度序列，和与它共有的至少十六个季度")
         found = {
             name: _rows(cursor, f"SELECT * FROM lake.{name} WHERE index_origin = ? ORDER BY {order}", [origin])  # noqa: S608
             for name, order in (
@@ -87,7 +87,7 @@ def show_development(context: Context, as_of: str, user: str, password: str, as_
     if as_json:
         _print_json({"index_origin": origin, **{name.partition(".")[2]: rows for name, rows in found.items()}})
         return
-    _head(out, f"{origin} 为止的企业发展指数", "docs/development.zh.md", found[LEADS])
+    _head(out, f"{origin} 为止的企业发展指数", "docs/development.zh.md", found[TEST])
     contracts = load_contracts()
     _table(out, contracts[LEADS], "各登记序列领先几个季度", found[LEADS], OF_LEADS)
     if any(r["development_index"] is not None for r in found[INDEX]):
@@ -98,7 +98,7 @@ def show_development(context: Context, as_of: str, user: str, password: str, as_
 
 
 def _newest(cursor: Any, table: str, column: str, day: dt.date, what: str, why: str) -> dt.date:
-    ((found,),) = cursor.execute(f"SELECT max({column}) FROM lake.{table} WHERE {column} <= ?", [day]).fetchall()  # noqa: S608 - our own names
+    ((found,),) = cursor.execute(f"SELECT max({column}) FROM lake.{table} WHERE as_of <= ?", [day]).fetchall()  # noqa: S608 - our own names
     if found is None:
         raise Problem(what, why if day == dt.date.max else f"到 {day} 还没有", "补齐数据源，或把 --as-of 改晚一些")
     return dt.date.fromisoformat(str(found))

@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 STATUSES = ("active", "inactive", "unknown")
 ADJUSTED = tuple(s for s in SIGNS if s not in ("annual_report", "paying_tax"))  # those of status are as they are
 WEIGHTINGS = ("equal", "entropy")
+MOST_FACTOR = 4.0  # a sign that hardly anybody of a trade shows is not worth more than so many times its own
 LEAST = 30  # covered subjects of a group of which an index is told
 
 
@@ -85,7 +86,8 @@ def _adjusted(profiles: pd.DataFrame, low: Array, high: Array) -> Array:
     counts = profiles["subjects"].to_numpy(dtype=float)
     at = [SIGNS.index(s) for s in ADJUSTED]
     for groups in ("industry_section_name", "subject_category"):
-        signs[:, at] *= activity.group_factors(signs[:, at], profiles[groups].to_numpy(dtype=str), counts)
+        factors = activity.group_factors(signs[:, at], profiles[groups].to_numpy(dtype=str), counts)
+        signs[:, at] *= np.clip(factors, 1 / MOST_FACTOR, MOST_FACTOR)
     return np.asarray(signs * ~profiles["is_lost"].to_numpy(dtype=bool)[:, None])
 
 

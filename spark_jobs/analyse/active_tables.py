@@ -46,9 +46,9 @@ def make(
     if not set(signals.COVERING) & set(known):
         return
     tables = {name: table_name(contracts[name]) for name in (MONTHLY, WEIGHTS, OUTCOME, SUBJECT)}
-    judged, reviewed, scaled, shown = (
+    judged, reviewed, shown = (
         {r[0] for r in writer.spark.sql(sql.format(table=tables[name])).collect()}
-        for sql, name in ((_JUDGED, MONTHLY), (_JUDGED, OUTCOME), (_JUDGED.replace("month_end", "base_month"), WEIGHTS), (_NEWEST, SUBJECT))
+        for sql, name in ((_JUDGED, MONTHLY), (_JUDGED, OUTCOME), (_NEWEST, SUBJECT))
     )
     if judged and origin <= max(judged) and origin in shown and not anew:
         return
@@ -57,19 +57,21 @@ def make(
     over = [m for m in ends if ended(m, -signals.WINDOW) <= origin and m not in reviewed]
     looked = sorted({origin, *due, *over})
     print(f"企业活跃度：截至 {origin}，判断 {len(due)} 个月", flush=True)
-    wanted = sorted({*looked, *(before(m) for m in looked)})
-    writer.hold(signals.states(writer, wanted, known, origin), "activity_state")
+    stored = _stored(writer, tables[WEIGHTS])
+    wanted = sorted({*looked, *(before(m) for m in looked if before(m) not in stored)})
+    signals.states(writer, wanted, known, origin).createOrReplaceTempView("activity_state")
     found = {m: p.reset_index(drop=True) for m, p in signals.profiles(writer, "activity_state").groupby("month_end")}
     if origin not in found:
         return
-    scales = {m: _scale(found, m) for m in looked if m in found}
+    scales = {m: _scale(found, stored, m) for m in looked if m in found}
     last, place = (run.number, until), economy.places(frame, sections)
     rows = [
         (r.month_end, *place((r.district, r.section)), by.month_end if by else m, *r.subjects, _number(r.rate), *(map(_number, r.levels or (None, None))), *last, _kind(r.simulated))
-        for m in due if m in found for by in (scales[m],) for r in active.rows(found[m], by)
+        for m in due if m in found for by in (scales[m],) for r in active.rows(found[m], by if by and by.month_end != m else None)
     ]  # fmt: skip
     _append(writer, contracts[MONTHLY], rows, run)
-    fresh = {s.month_end: s for s in scales.values() if s and s.month_end not in scaled}
+    # Only what others are measured by stays: a month that measures itself says nothing of another.
+    fresh = {s.month_end: s for m, s in scales.items() if s and s.month_end not in stored and s.month_end != m}
     simulated = any(bool(p["is_simulated"].any()) for p in found.values())
     _append(writer, contracts[WEIGHTS], [row for s in fresh.values() for row in _weights(s, last, simulated)], run)
     outcomes = [active.outcome(found[m], by) for m in over if (by := scales.get(m))]
@@ -93,10 +95,33 @@ def before(month_end: dt.date) -> dt.date:
     return dt.date(month_end.year - 1, 12, 31)
 
 
-def _scale(found: Mapping[dt.date, pd.DataFrame], month_end: dt.date) -> active.Scale | None:
-    """By the base month; by the month itself where not every sign was told of yet within the year before that."""
-    now, base = found[month_end], found.get(before(month_end))
-    return active.scale(base if base is not None and active.told(now) <= active.told(base) else now)
+def _scale(found: Mapping[dt.date, pd.DataFrame], stored: Mapping[dt.date, active.Scale], month_end: dt.date) -> active.Scale | None:
+    """By the base month, as it was stored when it was first measured by; by the month itself where the base knew half of the signs or fewer."""
+    if (base := before(month_end)) in stored:
+        return stored[base]
+    now = found[month_end]
+    if base in found and 2 * len(active.told(found[base]) & active.told(now)) > len(active.told(now)):
+        return active.scale(found[base])
+    return active.scale(now)
+
+
+def _stored(writer: Writer, table: str) -> dict[dt.date, active.Scale]:
+    """The scales that months have been measured by."""
+    at: dict[dt.date, dict[str, Any]] = {}
+    for row in writer.spark.table(table).collect():
+        at.setdefault(row.base_month, {})[row.activity_sign] = row
+
+    def one(month: dt.date, of: dict[str, Any]) -> active.Scale:
+        low, high, smallest, largest, equal, entropy = (
+            np.array([float(of[s][column]) for s in signals.SIGNS])
+            for column in ("clip_low", "clip_high", "smallest_value", "largest_value", "equal_weight", "entropy_weight")
+        )
+        first = of[signals.SIGNS[0]]
+        return active.Scale(
+            month, low, high, smallest, largest, np.array([equal, entropy]), np.array([float(first.equal_level), float(first.entropy_level)])
+        )
+
+    return {month: one(month, of) for month, of in at.items() if of.keys() >= set(signals.SIGNS)}
 
 
 def _append(writer: Writer, contract: Contract, rows: list[tuple[Any, ...]], run: Run) -> None:
@@ -106,7 +131,8 @@ def _append(writer: Writer, contract: Contract, rows: list[tuple[Any, ...]], run
 
 def _weights(by: active.Scale, last: tuple[int, dt.date], simulated: bool) -> Iterator[tuple[Any, ...]]:
     for n, sign in enumerate(signals.SIGNS):
-        yield (by.month_end, sign, *(economy.decimal(float(x)) for x in (*by.weights[:, n], by.low[n], by.high[n])), *last, _kind(simulated))
+        values = (*by.weights[:, n], by.low[n], by.high[n], by.smallest[n], by.largest[n], *by.level)
+        yield (by.month_end, sign, *(economy.decimal(float(x)) for x in values), *last, _kind(simulated))
 
 
 def _outcome(of: active.Outcome, last: tuple[int, dt.date], simulated: bool) -> tuple[Any, ...]:

@@ -20,16 +20,19 @@ _YEARS = """
     SELECT year(period_end) AS year, map_from_entries(collect_list(struct(economy_indicator, CAST(economy_value AS DOUBLE)))) AS told, max(value_kind) AS value_kind
     FROM {table} WHERE {city} AND month(period_end) = 12 AND day(period_end) = 31 GROUP BY 1 ORDER BY 1 DESC LIMIT 2"""
 _COURSE = """
-    SELECT series_month, month_subjects, expected_value, month_surprise, series_month > forecast_origin AS is_to_come, input_kind FROM (
-        SELECT *, max(CASE WHEN month_subjects IS NOT NULL THEN value_kind END) OVER () AS input_kind FROM {table} WHERE {city}) ORDER BY 1 DESC LIMIT 24"""
+    SELECT series_month, month_subjects, expected_value, month_surprise, series_month > forecast_origin AS is_to_come,
+        expected_basis = 'vintage' AND expected_low_wide IS NOT NULL AS was_expected
+    FROM {table} WHERE {city} ORDER BY 1 DESC LIMIT 24"""
 _ACTIVE = (
     "SELECT month_end, activity_rate, unclear_subjects, value_kind FROM {table} WHERE {city} AND activity_rate IS NOT NULL ORDER BY 1 DESC LIMIT 13"
 )
+# Of several references one that something leads, then the first by name.
 _LEADING = """
     SELECT t.reference_series, t.index_lead, t.index_verdict, t.value_kind,
+        (SELECT count(*) FROM {leads} AS x WHERE x.index_origin = t.index_origin AND x.reference_series = t.reference_series) AS compared,
         (SELECT collect_list(struct(quarter_end, development_index)) FROM {index} AS i
             WHERE i.index_origin = t.index_origin AND i.reference_series = t.reference_series AND development_index IS NOT NULL) AS told
-    FROM {test} AS t ORDER BY t.index_origin DESC, t.reference_series LIMIT 1"""
+    FROM {test} AS t ORDER BY t.index_origin DESC, t.chosen_series = 0, t.reference_series LIMIT 1"""
 
 
 def maps(figures: Iterable[economy.Row], period_name: Any, last: tuple[int, dt.date]) -> Iterator[tuple[Any, ...]]:
@@ -78,7 +81,7 @@ def _said(writer: Writer, contracts: Mapping[str, Contract]) -> Iterator[tuple[s
     if past:
         sums = sum(float(r.expected_value) for r in course if r.is_to_come), sum(r.month_subjects for r in past)
         newest = past[0]
-        said = headlines.Course(newest.series_month, newest.month_subjects, newest.expected_value is not None, newest.month_surprise, *sums)
+        said = headlines.Course(newest.series_month, newest.month_subjects, bool(newest.was_expected), newest.month_surprise, *sums)
         yield said.sentence(), "projected"
     else:
         yield None
@@ -91,12 +94,13 @@ def _said(writer: Writer, contracts: Mapping[str, Contract]) -> Iterator[tuple[s
         )
     else:
         yield None
-    leading = rows(_LEADING, index=development_tables.INDEX, test=development_tables.TEST)
+    leading = rows(_LEADING, index=development_tables.INDEX, leads=development_tables.LEADS, test=development_tables.TEST)
     if leading:
         of, told = leading[0], {r.quarter_end: float(r.development_index) for r in leading[0].told or ()}
         newest = max(told, default=None)
         before = told.get(active_tables.ended(newest, 12)) if newest else None
-        found = headlines.Leading(of.reference_series, told.get(newest), before, of.index_lead, of.index_verdict == "better")
+        helps = None if of.index_verdict is None else of.index_verdict == "better"
+        found = headlines.Leading(of.reference_series, of.compared, told.get(newest), before, of.index_lead, helps)
         yield found.sentence(), of.value_kind
     else:
         yield None

@@ -30,12 +30,11 @@ EVENTS = {
 _EVENTS = """
     SELECT event_name, cast(trunc(occurred_on, 'MM') AS date) AS month, count(*) AS events FROM gold_tables.archive_timeline
     WHERE is_standing AND subject_id IS NOT NULL AND event_name IN ({events}) AND occurred_on <= DATE '{until}' GROUP BY 1, 2"""
-# What was said last of each period.
+# What was released last of each period, of records that stand.
 _REFERENCES = """
-    SELECT r.indicator, r.period, r.indicator_value, r.value_kind FROM (
-        SELECT indicator, period, max_by(struct(*), struct(released_on, effective_from, content_hash)) AS r FROM silver_tables.macro_statistics
-        WHERE fact_outcome IN ('applied', 'superseded') AND indicator_value IS NOT NULL GROUP BY indicator, period)
-    WHERE r.fact_state = 'active'"""
+    SELECT s.indicator, s.period, max_by(struct(s.indicator_value, s.value_kind), struct(s.released_on, s.content_hash)) AS told FROM (
+        SELECT max_by(struct(*), struct(effective_from, content_hash)) AS s FROM silver_tables.macro_statistics WHERE fact_outcome = 'applied' GROUP BY record_id)
+    WHERE s.fact_state = 'active' AND s.indicator_value IS NOT NULL GROUP BY s.indicator, s.period ORDER BY s.indicator, s.period"""
 _QUARTER = re.compile(r"(\d{4})\s*(?:年|-)?\s*(?:[Qq]\s*([1-4])|第?([1-4一二三四])季度?)")
 
 
@@ -49,7 +48,8 @@ def make(
 
     last = leading.quarter_of(of.months[-1] if of.months[-1].month % 3 == 0 else months.later(of.months[-1], -3))
     origin = leading.quarter_end(last)
-    newest = writer.spark.table(table_name(contracts[LEADS])).agg({"index_origin": "max"}).collect()[0][0]
+    # Of each reference the test is told, also where no series shares enough quarters with it.
+    newest = writer.spark.table(table_name(contracts[TEST])).agg({"index_origin": "max"}).collect()[0][0]
     if newest is not None and newest >= origin:
         return
     references = _references(writer)
@@ -103,9 +103,9 @@ def _references(writer: Writer) -> dict[str, tuple[dict[int, float], str]]:
     found: dict[str, tuple[dict[int, float], str]] = {}
     for row in writer.spark.sql(_REFERENCES).collect():
         if (number := quarter(row.period)) is not None:
-            values, kind = found.setdefault(row.indicator, ({}, row.value_kind))
-            values[number] = float(row.indicator_value)
-            found[row.indicator] = values, max(kind, row.value_kind)  # simulated sorts after observed
+            values, kind = found.setdefault(row.indicator, ({}, row.told.value_kind))
+            values[number] = float(row.told.indicator_value)
+            found[row.indicator] = values, max(kind, row.told.value_kind)  # simulated sorts after observed
     return found
 
 

@@ -37,8 +37,8 @@ class Year:
 
 @dataclass(frozen=True)
 class Course:
-    """The last month that is over with what had been expected of it (``surprise``: above, below, or None; ``judged``: whether anything had been), and the
-    twelve months to come beside the twelve before."""
+    """The last month that is over with what had been expected of it (``judged``: by a forecast that was published before it, with an interval; ``surprise``:
+    above, below, or None), and the twelve months to come beside the twelve before."""
 
     month: dt.date
     registered: float
@@ -72,24 +72,28 @@ class Active:
         change = ""
         if self.rate_before is not None:
             change = f"，比一年前{_than(self.rate, self.rate_before, '高', '低')} {100 * abs(self.rate - self.rate_before):.1f} 个百分点"
-        return f"{self.month_end.year} 年 {self.month_end.month} 月末活跃率 {self.rate:.1%}{change}；另有 {self.unclear:,} 户没有任何来源说到，状况不明。"
+        return f"{self.month_end.year} 年 {self.month_end.month} 月末活跃率 {self.rate:.1%}{change}；另有 {self.unclear:,} 户没有年报、社保、税务等来源说到，状况不明。"
 
 
 @dataclass(frozen=True)
 class Leading:
-    """What leads the first reference series: the index of the newest quarter and of a year before (None: no series leads), its lead, whether it helps."""
+    """What leads a reference series: how many series were ``compared``, the index of the newest quarter and of a year before (None: no series leads), its lead,
+    whether it helps (None: not tested)."""
 
     reference: str
+    compared: int
     index: float | None
     index_before: float | None
     lead: int | None
-    helps: bool
+    helps: bool | None
 
     def sentence(self) -> str:
+        if not self.compared:
+            return f"{self.reference}与登记序列共有的季度太少，暂无发展指数。"
         if self.index is None:
             return f"没有登记序列可靠地领先于{self.reference}，暂无发展指数。"
         change = ""
         if self.index_before:
             change = f"，比上年同季{_than(self.index, self.index_before, '高', '低')} {abs(self.index / self.index_before - 1):.1%}"
-        helps = "，加入它预测得更准" if self.helps else "，但加入它未必预测得更准"
+        helps = {True: "，加入它预测得更准", False: "，但加入它未必预测得更准", None: "，还没有足够的季度检验它有没有帮助"}[self.helps]
         return f"企业发展指数 {self.index:.1f}{change}；领先{self.reference}约 {self.lead} 个季度{helps}。"

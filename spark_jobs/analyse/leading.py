@@ -51,7 +51,8 @@ class Said:
 @dataclass(frozen=True)
 class Development:
     """All that is said at the end of a quarter. ``tested``: squared errors of the forecast with the index against those of the reference's own course,
-    one quarter ahead, each knowing only what was there; None where there are too few, or no series leads."""
+    one quarter ahead, each fitted to what was there; None where there are too few, or no series leads. Which series lead was found in all quarters, those
+    of the test among them, which flatters the index: of 500 drawn economies without relation by 8 %, and none was said to be better."""
 
     led: list[Led]
     said: list[Said]
@@ -88,8 +89,10 @@ def quarterly(monthly: Array, first: dt.date) -> dict[int, float]:
 
 
 def work_out(reference: Quarters, series: Mapping[str, Quarters]) -> Development:
-    """Find what leads, and make the index of it. ``series``: by name, adjusted, above 0; those that share too few quarters with the reference are left out."""
-    able = {name: s for name, s in series.items() if len(_shared(s, reference)) >= LEAST and min(s.values()) > 0}
+    """Find what leads, and make the index of it. ``series``: by name, adjusted, above 0; those that share too few quarters with the reference are left out,
+    and all where the reference never changes."""
+    moves = len(set(reference.values())) > 1
+    able = {name: s for name, s in series.items() if moves and len(_shared(s, reference)) >= LEAST and min(s.values()) > 0}
     led = _found(reference, able)
     chosen = {x.series: able[x.series] for x in led if x.chosen}
     index = _composite(chosen)
@@ -123,14 +126,14 @@ def _found(reference: Quarters, able: Mapping[str, Quarters]) -> list[Led]:
         floor = max(floor, min(1.0, judged[n][2].p_value * (len(judged) - place)))
         p_values[n] = floor
     return [
-        Led(name, len(quarters), found.lead, found.correlation, p_values[n], _information_lead(able[name], reference, quarters),
+        Led(name, len(quarters), found.lead, found.correlation, p_values[n], _information_lead(able[name], reference, quarters, _sense(name)),
             found.lead > 0 and found.correlation > 0 and p_values[n] < ERROR)
         for n, (name, quarters, found) in enumerate(judged)
     ]  # fmt: skip
 
 
-def _information_lead(s: Quarters, reference: Quarters, quarters: list[int]) -> int | None:
-    x, y = ([of[q] for q in quarters] for of in (s, reference))
+def _information_lead(s: Quarters, reference: Quarters, quarters: list[int], sense: int) -> int | None:
+    x, y = [s[q] ** sense for q in quarters], [reference[q] for q in quarters]
     if min(y) <= 0:
         return None
     told = development.lead_information(x, y, MOST)

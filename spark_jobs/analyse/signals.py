@@ -1,7 +1,7 @@
 """Signs of life of market subjects 企业活跃信号: what the feeds tell of them within a year, as profiles that many subjects share.
 
-A source covers a subject once it has told of it: who appears in none of those that tell of everybody of a kind (``COVERING``) is neither active nor
-idle, but unknown. Everything else can only speak for a subject.
+A source covers a subject for two years after it has told of it: who appears in none of those that tell of everybody of a kind (``COVERING``) is neither
+active nor idle, but unknown. Everything else can only speak for a subject.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 from pyspark.sql import DataFrame
 
+from spark_jobs.analyse import months
 from spark_jobs.writing import Writer
 
 # The signs, in the order of their columns; what each counts within the year. Of the first three the largest is taken, the others are summed.
@@ -20,11 +21,12 @@ SUMMED = ("changes", "licences", "marks", "investments", "contacts")
 SIGNS = (*LARGEST, *SUMMED)
 MOST = 3  # more of what is summed says no more
 WINDOW = 12  # months
+COVERED = 24  # months: what comes once a year may come late once, and a source that has ended covers nobody
 COVERING = ("annual_reports", "social_security", "tax_flags", "abnormal_list", "individual_marks")
 # Feed: sign, day, how much it says (0: it tells of a subject that does not work), of its columns. Of those in the timeline only what stands is taken.
 _STANDING = {
     "annual_reports": ("annual_report", "reported_on",
-        "CAST(reported_on <= make_date(report_year + 1, 6, 30) AND coalesce(operating_status, '开业') NOT IN ('歇业', '停业', '筹建', '清算', '其他') AS INT)"),
+        "CAST(12 * year(reported_on) + month(reported_on) <= 12 * CAST(report_year AS BIGINT) + 18 AND coalesce(operating_status, '开业') NOT IN ('歇业', '停业', '筹建', '清算', '其他') AS INT)"),
     "inspection_results": ("contacts", "inspected_on", "CAST(NOT inspection_result RLIKE '无法联系|查无|未开展|停业|歇业' AS INT)"),
     "abnormal_list": (None, "listed_on", "0"),
     "individual_marks": (None, "marked_on", "0"),
@@ -32,7 +34,7 @@ _STANDING = {
     "licences": ("licences", "t.occurred_on", "1"),
     "other_licences": ("licences", "t.occurred_on", "1"),
     "trademark_applications": ("marks", "t.occurred_on", "1"),
-    "complaint_steps": ("contacts", "t.occurred_on", "CAST(coalesce(demand_step RLIKE '答复|办结|调解', false) AS INT)"),
+    "complaint_steps": ("contacts", "t.occurred_on", "CAST(coalesce(demand_step RLIKE '答复|调解', false) AS INT)"),
 }  # fmt: skip
 # What others tell of employees is in classes of twice as many: the size of a firm is no activity of that many times.
 _CLASS = "least(7, 1 + cast(floor(log2({0})) AS int))"
@@ -44,11 +46,11 @@ _EVENTS = """
     SELECT t.subject_id, '{feed}' AS feed, {sign} AS sign, {day} AS day, {strength} AS strength
     FROM gold_tables.archive_timeline AS t JOIN silver_tables.{feed} AS r USING (delivery_id, row_number)
     WHERE t.event_feed = '{feed}' AND t.event_number = 0 AND t.is_standing AND t.subject_id IS NOT NULL AND {day} > DATE '{since}' AND {day} <= DATE '{until}'"""
-# Of these feeds the timeline tells nothing; the last statement of a record is taken.
+# Of these feeds the timeline tells nothing; the last statement of a record is taken. (Of a day only one is applied.)
 _RECORDS = """
     SELECT p.subject_id, '{feed}' AS feed, {sign} AS sign, {day} AS day, {strength} AS strength FROM (
         SELECT max_by(struct(*), struct(effective_from, content_hash)) AS r FROM silver_tables.{feed}
-        WHERE fact_outcome IN ('applied', 'superseded') GROUP BY record_id) JOIN silver_tables.party AS p ON p.party_key = r.subject_party
+        WHERE fact_outcome = 'applied' GROUP BY record_id) JOIN silver_tables.party AS p ON p.party_key = r.subject_party
     WHERE r.fact_state = 'active' AND p.subject_id IS NOT NULL AND {day} > DATE '{since}' AND {day} <= DATE '{until}'"""
 _INVESTMENTS = """
     SELECT t.subject_id, 'shareholders' AS feed, 'investments' AS sign, t.occurred_on AS day, 1 AS strength FROM gold_tables.archive_timeline AS t
@@ -68,7 +70,7 @@ _NOBODY_LOST = "SELECT CAST(NULL AS STRING) AS subject_id, CAST(NULL AS DATE) AS
 _STATES = """
     WITH month AS (SELECT explode(array({months})) AS month_end),
     told AS (
-        SELECT subject_id, month_end, max(feed IN ({covering})) AS is_covered, max(CASE WHEN strength > 0 AND sign IS NOT NULL AND in_year THEN day END) AS last_sign_on,
+        SELECT subject_id, month_end, max(feed IN ({covering}) AND day > add_months(month_end, -{covered})) AS is_covered, max(CASE WHEN strength > 0 AND sign IS NOT NULL AND in_year THEN day END) AS last_sign_on,
             {largest}, {summed}
         FROM (SELECT *, day > add_months(month_end, -{window}) AS in_year FROM activity_sign JOIN month ON day <= month_end)
         GROUP BY subject_id, month_end),
@@ -89,7 +91,7 @@ def states(writer: Writer, month_ends: Sequence[dt.date], known: Collection[str]
     """One row for each subject that is live at the end of each month: whether a source covers it, whether nobody finds it, its signs within the year before,
     and whether it left within the year after (null where that is not over ``until`` a day). ``known``: the feeds of which silver has a table."""
     spark = writer.spark
-    span = {"since": min(month_ends).replace(year=min(month_ends).year - 20), "until": max(month_ends)}
+    span = {"since": months.later(min(month_ends), -COVERED), "until": max(month_ends)}
     parts = [_EVENTS.format(feed=f, sign=_text(sign), day=day, strength=s, **span) for f, (sign, day, s) in _STANDING.items() if f in known]
     parts += [
         _RECORDS.format(feed=f, sign=_text(sign), day=f"r.{day}", strength=s.replace("insured", "r.insured").replace("tax_status", "r.tax_status"), **span)
@@ -111,6 +113,7 @@ def states(writer: Writer, month_ends: Sequence[dt.date], known: Collection[str]
             summed=", ".join(f"least({MOST}, sum({of_sign.format(s)})) AS {s}" for s in SUMMED),
             signs=", ".join(f"cast(coalesce(t.{s}, 0) AS int) AS {s}" for s in SIGNS),
             window=WINDOW,
+            covered=COVERED,
             until=until,
         )
     )

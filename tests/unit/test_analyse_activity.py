@@ -112,14 +112,31 @@ def test_months_end_with_months():
     assert active_tables.before(dt.date(2025, 6, 30)) == dt.date(2024, 12, 31)
 
 
-def test_a_base_that_knows_less_is_none():
+def test_a_base_that_knows_half_of_the_signs_is_none_and_a_stored_one_stays():
     last, now = drawn(8), drawn(9)
     last["month_end"] = active_tables.before(MONTH)
     both = {MONTH: now, active_tables.before(MONTH): last}
-    assert active_tables._scale(both, MONTH).month_end == active_tables.before(MONTH)
-    last["staff"] = 0
-    assert active_tables._scale(both, MONTH).month_end == MONTH
-    assert active_tables._scale({MONTH: now}, MONTH).month_end == MONTH
+    stored = active_tables._scale(both, {}, MONTH)
+    assert stored is not None
+    assert stored.month_end == active_tables.before(MONTH)
+    last["subjects"] += 1
+    assert active_tables._scale(both, {stored.month_end: stored}, MONTH) is stored
+    for sign in SIGNS[:4]:
+        last[sign] = 0
+    assert active_tables._scale(both, {}, MONTH).month_end == MONTH
+    assert active_tables._scale({MONTH: now}, {}, MONTH).month_end == MONTH
+
+
+def test_a_sign_that_hardly_anybody_of_a_trade_shows_is_worth_no_more_than_that():
+    rows = [
+        {"industry_section_name": "零售", "subjects": 2000},
+        {"industry_section_name": "零售", "marks": 1},
+        {"industry_section_name": "制造", "marks": 1, "subjects": 50},
+    ]
+    of = profiles(*rows, {"industry_section_name": "制造", "subjects": 50})
+    found = active.indices(of, active.scale(of))[0]
+    assert found[1] <= 1.0001 * active.MOST_FACTOR**2 * found[2], "the one of few is worth four times, one of many a fourth"
+    assert found[2] > 0
 
 
 def test_of_too_few_there_is_no_index_but_a_rate():
