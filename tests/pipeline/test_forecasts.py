@@ -28,11 +28,32 @@ months.monthly = swapped
 CHANGES_WHAT_WAS_SAID = """
 from spark_jobs.analyse import vintages
 put_back = vintages.put_back
-def changed(writer, *args):
-    put_back(writer, *args)
+def changed(writer, contract, *args):
+    brought = put_back(writer, contract, *args)
+    if contract.name != "economy_forecast":
+        return brought
     writer.spark.sql("UPDATE gold_tables.economy_forecast SET forecast_value = forecast_value + 1, forecast_high = forecast_high + 1, forecast_high_wide = forecast_high_wide + 1")
+    return brought
 vintages.put_back = changed
 """
+
+
+FORGETS_A_DISTRICT = """
+from spark_jobs.analyse import active
+rows = active.rows
+active.rows = lambda *args: (r for r in rows(*args) if (r.district, r.section) != ("天河区", "全部"))
+"""
+MISJUDGES_SUBJECTS = """
+from spark_jobs.analyse import active, active_tables
+write = active_tables._subjects
+def misjudged(*args):
+    judge = active.statuses
+    active.statuses = lambda profiles: judge(profiles) * 0
+    write(*args)
+    active.statuses = judge
+active_tables._subjects = misjudged
+"""
+MONTHS = "SELECT month_end, active_subjects, inactive_subjects, unclear_subjects FROM lake.gold.activity_monthly WHERE district_name = '全市' AND industry_section_name = '全部' ORDER BY 1"
 
 
 def as_leader(published, *arguments):
@@ -87,7 +108,7 @@ def test_what_was_published_stays(published, first_wave):
     published.step("silver", ANEW)
     done = published.step("gold", ANEW + CHANGES_WHAT_WAS_SAID, check=False)
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "已发布的预测应保持原样" in done.stdout
+    assert "已发布的各期应保持原样" in done.stdout
     for step in ("silver", "gold", "publish"):
         published.step(step, ANEW)
     assert published.ask("leader", VINTAGES) == two
@@ -125,3 +146,26 @@ def test_who_is_active_is_told_of_the_city_and_its_parts(published, first_wave):
     assert "统计部门的季度序列" in refused.stderr
     with pytest.raises(Exception, match="denied"):
         published.ask("leader", "SELECT count(*) FROM lake.gold.activity_subject")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_a_month_of_activity_is_judged_once_and_as_it_is(published, first_wave):
+    """A new month: sums without a district, subjects of another status than was counted are refused; then it is there, and the others are as they were."""
+    before = published.ask("leader", MONTHS)
+    tag = random.SystemRandom().randrange(10**6)
+    published.send(f"active-{tag}.csv", [f"广州市测试活跃{tag}号有限公司,,{before[-1][0] + dt.timedelta(days=5)},广州市天河区体育西路3号"])
+    published.step("ingest")
+    for injury, says in ((FORGETS_A_DISTRICT, "各月全市的户数应等于各区之和"), (MISJUDGES_SUBJECTS, "应等于月度表中同一次判断的全市户数")):
+        published.step("silver")
+        done = published.step("gold", injury, check=False)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert says in done.stdout
+    for step in ("silver", "gold", "publish"):
+        published.step(step)
+    after = published.ask("leader", MONTHS)
+    assert after[:-1] == before
+    assert len(after) == len(before) + 1
+    for step in ("silver", "gold", "publish"):
+        published.step(step, ANEW)
+    assert published.ask("leader", MONTHS) == after
