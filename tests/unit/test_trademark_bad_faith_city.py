@@ -131,7 +131,6 @@ def made(draw: int, subjects: int, lag: int = AT_PUBLICATION) -> Made:
         "lost_on": np.where(everything.outcome == "不予注册", everything.opposed, NEVER),
     })  # fmt: skip
     table["key"] = np.where(table["subject"] >= 0, table["subject"].astype(str), table["applicant"] + table["address"])
-    own_classes = {(int(s), int(c)) for s, c in zip(honest.subject, honest.class_, strict=True)}
     table, is_squat = table[table["filed"] >= start].reset_index(drop=True), is_squat[table["filed"] >= start]
 
     # Rights: trade names of companies that are there, whatever their size.
@@ -153,9 +152,8 @@ def made(draw: int, subjects: int, lag: int = AT_PUBLICATION) -> Made:
             if owners and len(owners) == sum(p.born[h] < filed for h in holders[name]):
                 classes = frozenset[int]().union(*(section_classes()[p.section[h]] for h in owners))
                 related = goods.relation(goods.Goods.of(classes), goods.Goods.of([class_]))
-                gap = not any((h, class_) in own_classes for h in owners)
-                rows.append((i, name, similarity, mark == name, related, len(owners), gap, bears[i] in mark, len(near[mark]), similarity == 0.85))
-    pairs = pd.DataFrame(rows, columns=["row", "name", "similarity", "identical", "goods", "holders", "gap", "bears_name", "rivals", "adds_generic"])
+                rows.append((i, name, similarity, mark == name, related, len(owners), bears[i] in mark, len(near[mark]), similarity == 0.85))
+    pairs = pd.DataFrame(rows, columns=["row", "name", "similarity", "identical", "goods", "holders", "bears_name", "rivals", "adds_generic"])
     pairs["rarity"] = pairs["name"].map({name: bad_faith.rarity(name) for name in pairs["name"].unique()})
     _conduct(p, table, pairs, lag)
     return Made(p, table, pairs, is_squat, holders)
@@ -185,11 +183,13 @@ def _conduct(p: Population, table: pd.DataFrame, pairs: pd.DataFrame, lag: int) 
         overall = sum(hits.values()) / sum(e - b for b, e in spans.values())
         ratio = bad_faith.agent_ratio(hits[agent], spans[agent][1] - spans[agent][0], overall)
         subject = int(table["subject"][i])
-        trade = None if subject < 0 else bool(table["class_"][i] in section_classes()[p.section[subject]])
+        section = None if subject < 0 else p.section[subject]
+        # Of a dealer it isn't known what he deals in.
+        trade = None if section is None or vocabulary().sections[section] == "F" else bool(table["class_"][i] in section_classes()[section])
         name, address = table["applicant"][i], table["address"][i]
         h = habits[i]
-        found[i] = (h.filings, max(1, h.brands), h.classes, h.losses, ratio, len(name) <= 3, not address.startswith("广州"), trade, False, 0)
-    columns = ["filings", "brands", "classes", "losses", "agent", "person", "elsewhere", "own_trade", "listed", "transfers"]
+        found[i] = (h.filings, max(1, h.brands), h.classes, h.losses, ratio, len(name) <= 3, not address.startswith("广州"), trade, False, 0, True)
+    columns = ["filings", "brands", "classes", "losses", "agent", "person", "elsewhere", "own_trade", "listed", "transfers", "settled"]
     for k, column in enumerate(columns):
         pairs[column] = [found[i][k] for i in pairs["row"]]
 
