@@ -25,13 +25,14 @@ from spark_jobs.trademark.calendar import DAY
 from spark_jobs.trademark.deadlines import months_after, period, term
 
 # Tried in this order. A review that upholds (维持原决定) leaves what was decided before, be it for or against the mark.
-_UPHELD = re.compile(r"维持(?:原(?!注册)|被诉|复审|撤销|不予|无效|宣告)|原(?:决定|裁定)[^，,；;]*维持|驳回复审")
+_UPHELD = re.compile(r"维持(?:原(?!注册)|被诉|复审|撤销|不予|无效|宣告)|原(?:决定|裁定)[^，,；;]*维持|[驳撤]回复审")
+_OVERTURNED = re.compile(r"撤销(?:原|不予)[^，,；;]*")  # by a review; what follows says what holds instead
 _KEEPS = re.compile(
     r"不成立|不予(?:支持|受理|撤销|注销|宣告无效|无效宣告)|驳回|维持|撤回|(?<!不)准予(?:核准)?注册|(?<!不)予以(?:核准)?注册|(?<!不予)核准注册|撤销(?:原|不予)"
 )
-_BEFORE = r"(?:^|[，,；;]|予以|准予|核准|全部|商品上|服务上|项目上|决定)"
+_BEFORE = r"(?:^|[，,；;]|被|予以|准予|核准|全部|商品上|服务上|项目上|决定)"
 _ENDS = re.compile(
-    r"不予(?:核准)?注册|异议成立|宣告[^，,；;]{0,6}无效|全部无效|予以无效宣告|无效宣告(?:请求|申请)?成立"
+    r"不予(?:核准)?注册|异议成立|宣告[^，,；;]{0,6}无效|(?:^|全部)无效$|予以无效宣告|无效宣告(?:请求|申请)?成立"
     rf"|{_BEFORE}(?:撤销|注销)(?!(?:连续|三年|复审|公告|申请|请求))|(?:撤销|注销)[^，,；;]{{0,8}}(?:申请|请求)成立|(?:^|[，,；;]|商标|注册|已|权)失效"
 )
 
@@ -112,9 +113,12 @@ def effect(procedure: str | None, result: str | None) -> Effect:
         return Effect.ENDS if isinstance(procedure, str) and procedure.strip() == "注销" else Effect.UNREAD
     if "部分" in said:
         return Effect.PART
-    for pattern, found in ((_UPHELD, Effect.UPHELD), (_KEEPS, Effect.KEEPS), (_ENDS, Effect.ENDS)):
-        if pattern.search(said):
-            return found
+    if "复审" in (procedure or "") and re.fullmatch("(?:予以)?[驳撤]回(?:申请|请求)?", said):
+        return Effect.UPHELD  # it is the review that came to nothing
+    for text in (_OVERTURNED.sub("", said), said):
+        for pattern, found in ((_UPHELD, Effect.UPHELD), (_KEEPS, Effect.KEEPS), (_ENDS, Effect.ENDS)):
+            if pattern.search(text):
+                return found
     return Effect.UNREAD
 
 

@@ -73,6 +73,7 @@ def test_what_ends_a_mark(procedure, result, over):
         ("撤回", Effect.KEEPS), ("撤回异议申请", Effect.KEEPS), ("准予注册", Effect.KEEPS), ("异议不成立，准予注册", Effect.KEEPS),
         ("撤销原决定", Effect.KEEPS), ("撤销不予注册决定，准予注册", Effect.KEEPS), ("不予撤销", Effect.KEEPS), ("不予宣告无效", Effect.KEEPS),
         ("驳回无效宣告请求", Effect.KEEPS), ("维持注册", Effect.KEEPS), ("撤销原决定，维持注册", Effect.KEEPS), ("核准注册", Effect.KEEPS),
+        ("撤销原决定，宣告无效", Effect.ENDS), ("撤销原裁定；争议商标予以撤销", Effect.ENDS), ("无效", Effect.ENDS), ("撤回复审申请", Effect.UPHELD),
         ("不予核准注册", Effect.ENDS), ("维持原决定", Effect.UPHELD), ("维持不予注册决定", Effect.UPHELD), ("驳回复审请求", Effect.UPHELD),
         ("维持撤销决定", Effect.UPHELD), ("部分商品予以撤销", Effect.PART), ("异议部分成立", Effect.PART),
         ("", Effect.UNREAD), (None, Effect.UNREAD), ("撤销申请", Effect.UNREAD), ("移送", Effect.UNREAD), ("注销申请受理", Effect.UNREAD),
@@ -81,6 +82,11 @@ def test_what_ends_a_mark(procedure, result, over):
 def test_words_of_results(result, found):
     assert effect("撤销三年不使用", result) is found
     assert ends("撤销三年不使用", result) is (found is Effect.ENDS)
+
+
+def test_a_review_that_comes_to_nothing_brings_nothing_back():
+    assert effect("撤销复审", "撤回") is effect("撤销复审", "驳回") is Effect.UPHELD
+    assert effect("撤销复审", "驳回撤销申请") is effect("撤销三年不使用", "撤回") is effect("异议", "驳回") is Effect.KEEPS
 
 
 def test_what_cannot_be_read_changes_nothing_and_is_counted():
