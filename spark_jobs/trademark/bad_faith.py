@@ -8,9 +8,8 @@ The score is a logistic regression whose weights may only have the sign that the
 faith never lowers it. **No real labels exist here**: weights marked `fitted` in catalog/codes/bad_faith_weights.csv are estimates (估计) from filings
 of the sandbox city, whose squatters are made up; those marked `judged` are our judgement. No weight may pass its limit: in the sandbox some things
 tell squatters apart better than they will in life, and none may decide alone. Of which city an applicant is counts nothing, though it would tell a
-lot in the sandbox: the limit of that weight is 0. Numbers
-measured on the sandbox say nothing about Guangzhou. The score orders what people look at and is shown with its reasons; nobody is called a squatter
-by it. How it did on cities drawn afresh stands in tests/unit/test_trademark_bad_faith_city.py.
+lot in the sandbox: the limit of that weight is 0. Numbers measured on the sandbox say nothing about Guangzhou. The score orders what people look at
+and is shown with its reasons; nobody is called a squatter by it. How it did on cities drawn afresh: tests/unit/test_trademark_bad_faith_city.py.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Filed:
 
 @dataclass(frozen=True)
 class Habits:
-    """What an applicant did around a filing: in the 12 months with most filings that hold it; ``losses``, ``transfers`` in all the time. As known on a day.
+    """What an applicant did, as known on a day: in those 12 months around a filing that hold most filings; ``losses``, ``transfers`` in all the time.
 
     ``filings`` 件 (each class counts), ``brands``: distinct names of others that filings resemble most, ``classes``: distinct Nice classes.
     """
@@ -89,7 +88,7 @@ class Habits:
 def habits(own: Sequence[Filed], filed: dt.date, known_on: dt.date) -> Habits:
     """The habits of an applicant around its filing of ``filed``, from all its filings ``own``, as they were known on ``known_on``.
 
-    Later filings count as soon as they are known: a series often shows itself only after its first piece. Of windows with equally many filings the one
+    Later filings count as soon as they are known: a series often shows itself only after its first piece. Of windows with equally many filings that
     with most brands, then classes, counts.
     """
     near = _densest([f for f in own if f.filed <= known_on], filed)
@@ -128,7 +127,7 @@ def agent_ratio(hits: float, filings: float, overall: float, weight: float = 50)
 
 # An agent up to so many times the average says nothing.
 USUAL_AGENT = 1.5
-# Between these a name's rarity counts: three of four characters in trade names are more usual than the first (one in 1,000), hardly any rarer than the other.
+# Between these a name's rarity counts: most characters of trade names are more usual than the first (one in 1,000), hardly any rarer than the last.
 UNUSUAL, RAREST = 3.0, 4.5
 
 
@@ -238,10 +237,12 @@ def _values(columns: Mapping[str, Any]) -> Array:
         return np.minimum(np.log2(np.maximum(plain(name), 1)), most)
 
     found = {
-        "identical": plain("identical"), "similarity": np.nan_to_num(np.clip(plain("similarity"), 0, 1)), "goods": plain("goods") / Relation.SAME_GROUP,
+        "identical": plain("identical"), "similarity": np.nan_to_num(np.clip(plain("similarity"), 0, 1)),
+        "goods": plain("goods") / Relation.SAME_GROUP,
         "brands": times("brands", 4), "filings": times("filings", 4), "classes": times("classes", 4),
         "losses": np.minimum(np.log2(1 + plain("losses")), 3), "transfers": np.minimum(np.log2(1 + plain("transfers")), 3),
-        "agent": np.clip(np.log2(np.maximum(plain("agent"), 1) / USUAL_AGENT), 0, 3), "person": known("person", True), "elsewhere": known("elsewhere", True), "no_own_trade": known("own_trade", False),
+        "agent": np.clip(np.log2(np.maximum(plain("agent"), 1) / USUAL_AGENT), 0, 3), "person": known("person", True),
+        "elsewhere": known("elsewhere", True), "no_own_trade": known("own_trade", False),
         "bears_name": plain("bears_name"), "holders": times("holders", 9), "rivals": times("rivals", 4),
         "adds_generic": plain("adds_generic"), "rarity": np.clip(plain("rarity"), UNUSUAL, RAREST) - UNUSUAL,
     }  # fmt: skip

@@ -89,9 +89,9 @@ class Deadline:
     """The last day, inclusive, on which something can be done.
 
     ``due``: the day to show and to keep to. ``runs_out``: last day of the period before it is moved. ``expected``: the day by what is known of
-    holidays: the same, unless ``provisional`` or it is open whether the period is moved at all. ``latest``: the last day that it may be, with a holiday
-    week that isn't announced yet; ``expected`` where all are. ``if_draft``: the day if a draft that would shorten the period were law; None where
-    there is none, or it didn't exist yet. ``note``: what to tell the reader, Chinese, empty if nothing.
+    holidays: the same, unless ``provisional`` or it is open whether the period is moved at all. ``latest``: the last day that it may be, with a
+    holiday week that isn't announced yet; ``expected`` where all are. ``if_draft``: the day if a draft that would shorten the period were law; None
+    where there is none, or it didn't exist yet. ``note``: what to tell the reader, Chinese, empty if nothing.
     """
 
     due: dt.date

@@ -220,10 +220,11 @@ def _industry_classes() -> dict[str, tuple[int, ...]]:
 
 
 def classes_of_industry(code: str | None) -> tuple[int, ...]:
-    """The Nice classes a trade is active in, the main one first; empty where it has none (public bodies), or ``code`` is none of the 2017 edition, or unknown.
+    """The Nice classes a trade is active in, the main one first; empty where it has none (public bodies), or ``code`` is unknown.
 
-    ``code``: 2 to 4 digits of GB/T 4754-2017, a section letter before them is ignored; the longest beginning that the table has decides. Class 35
-    (推销、广告、商业管理 for others) stands only where that is the trade: every firm promotes its own goods, and if that counted, all would be related.
+    ``code``: 2 to 4 digits of GB/T 4754-2017 (of another edition it is unknown), a section letter before them is ignored; the longest beginning that
+    the table has decides. Class 35 (推销、广告、商业管理 for others) stands only where that is the trade: every firm promotes its own goods, and if that
+    counted, all would be related.
     """
     if not isinstance(code, str):  # tables hold NaN where a trade isn't known
         return ()

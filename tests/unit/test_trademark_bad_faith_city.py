@@ -364,19 +364,29 @@ def measures(city: Made, best: bool, lag: int = AT_PUBLICATION) -> dict[str, flo
 
 
 @pytest.fixture(scope="module")
-def city():
-    draw = random.SystemRandom().randrange(10**6)
-    print(f"draw {draw}")
-    return made(draw, 20_000)
+def cities():
+    draws = random.SystemRandom().sample(range(10**6), 3)
+    print(f"draws {draws}")
+    return [made(draw, 40_000) for draw in draws]
 
 
-def test_conduct_tells_more_than_likeness(city):
-    """Loose bounds: so small a city has some forty squats. What was measured on larger ones is in the module's docstring."""
-    found = measures(city, best=False)
-    assert found["with_candidate"] > 0.5
-    assert found["auc_score"] > max(0.85, found["auc_similarity"] + 0.15)
-    assert found["p_r90_score"] > found["p_r90_similarity"]
-    assert not found["suspect"] or found["suspect_precision"] > 5 * found["observed"] / found["alerts"]
+@pytest.fixture
+def city(cities):
+    return cities[0]
+
+
+def test_conduct_tells_more_than_likeness(cities):
+    """Bounds with a margin: 38 draws of this size had an AUC of at least 0.90, and any three together a recall of 0.18, a precision of 0.56.
+
+    Of one draw alone the recall may be 0.12. What was measured on larger cities is in the module's docstring.
+    """
+    found = pd.DataFrame([measures(c, best=False) for c in cities])
+    assert found["with_candidate"].min() > 0.5
+    assert found["auc_score"].mean() > max(0.87, found["auc_similarity"].mean() + 0.15)
+    assert found["p_r90_score"].mean() > found["p_r90_similarity"].mean()
+    hits = (found["suspect_recall"] * found["observed"]).sum()
+    assert hits / found["observed"].sum() > 0.12
+    assert hits / found["suspect"].sum() > 0.4
 
 
 def test_similar_but_legitimate_is_kept_apart(city):
