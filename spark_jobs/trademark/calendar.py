@@ -1,7 +1,8 @@
 """Working days of China: the State Council's holidays and shifted workdays as far as they are announced, and what is known beyond.
 
 Announced: the tables of the package chinesecalendar, each year's made from the notice 国务院办公厅关于…部分节假日安排的通知. A notice of a year
-also moves the last days of the year before it (2018-12-29 became a workday by the notice for 2019), so the table's last days are not sure.
+also moves the last days of the year before it (2018-12-29 became a workday by the notice for 2019), so the table's last days are not sure. Nor is a
+running year quite: 2019-04-28 became a workday in March 2019 only. So readers are told to follow the latest notice (以最新通知为准).
 
 Known beyond the table: statutory holidays with a fixed date, and the Spring Festival (全国年节及纪念日放假办法, as amended 2024-11-10, in force
 2025-01-01 [to be confirmed]). 清明, 端午 and 中秋 are not computed, and which weekend becomes a workday is not known before the notice.
@@ -24,6 +25,17 @@ FIXED_HOLIDAYS = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
 SPRING_FESTIVAL = (-1, 0, 1, 2)
 # A notice has changed days of the year before from 29 December on; a few days more, to be safe.
 UNSURE_FROM = (12, 26)
+
+
+def date_of(day: dt.date) -> dt.date:
+    """The calendar day of a date, a datetime or a timestamp of pandas, which can't be compared with dates.
+
+    Raises:
+        TypeError: it is no day (None, NaT).
+    """
+    if not isinstance(day, dt.date) or day != day:  # NaT is a datetime, and not itself
+        raise TypeError(f"no day: {day!r}")
+    return day.date() if isinstance(day, dt.datetime) else day
 
 
 @cache

@@ -219,15 +219,30 @@ def _industry_classes() -> dict[str, tuple[int, ...]]:
     return {r["industry"]: tuple(int(c) for c in r["classes"].split("|") if c) for r in codes.rows("industry_nice")}
 
 
-def classes_of_industry(code: str) -> tuple[int, ...]:
-    """The Nice classes a trade is active in, the main one first; empty where it has none (public bodies), or ``code`` is none of the 2017 edition.
+def classes_of_industry(code: str | None) -> tuple[int, ...]:
+    """The Nice classes a trade is active in, the main one first; empty where it has none (public bodies), or ``code`` is unknown.
 
-    ``code``: 2 to 4 digits of GB/T 4754-2017, a section letter before them is ignored; the longest beginning that the table has decides. Class 35
-    (推销、广告、商业管理 for others) stands only where that is the trade: every firm promotes its own goods, and if that counted, all would be related.
+    ``code``: 2 to 4 digits of GB/T 4754-2017 (of another edition it is unknown), a section letter before them is ignored; the longest beginning that
+    the table has decides. Class 35 (推销、广告、商业管理 for others) stands only where that is the trade: every firm promotes its own goods, and if that
+    counted, all would be related.
     """
+    if not isinstance(code, str):  # tables hold NaN where a trade isn't known
+        return ()
     digits = code.lstrip("ABCDEFGHIJKLMNOPQRST")
     table = _industry_classes()
     for length in (3, 2):
         if len(digits) >= length and digits[:length] in table:
             return table[digits[:length]]
     return ()
+
+
+# Wholesale and retail: what a dealer deals in isn't told by his trade's code.
+DEALERS = ("51", "52")
+
+
+def is_own_trade(code: str | None, nice_class: int) -> bool | None:
+    """Whether a trade is active in a class; None where that can't be told: a dealer's, one that is in no class, or an unknown one."""
+    classes = classes_of_industry(code)
+    if not isinstance(code, str) or not classes or code.lstrip("ABCDEFGHIJKLMNOPQRST").startswith(DEALERS):
+        return None
+    return nice_class in classes

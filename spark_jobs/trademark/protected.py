@@ -42,7 +42,7 @@ class ProtectedRight:
     """A right to a name.
 
     ``owner``: subject id, None while nobody is matched to a listed name. ``affiliates``: subject ids of the owner's group, who may file it too.
-    ``since``: first use or registration, None if unknown: then no filing is earlier. ``reach``: how far it is protected.
+    ``since``: first use or registration, None if unknown: then nobody knows which filings are later. ``reach``: how far it is protected.
     """
 
     right_id: str
@@ -58,9 +58,14 @@ class ProtectedRight:
         """Whether a subject is the owner or one of its group; a stranger without an id is not."""
         return subject_id is not None and (subject_id == self.owner or subject_id in self.affiliates)
 
-    def is_earlier(self, filed: dt.date) -> bool:
-        """Whether the right was there before the filing."""
-        return self.since is None or self.since < filed
+    def is_earlier(self, filed: dt.date) -> bool | None:
+        """Whether the right was there before the filing; None if it isn't known since when it is."""
+        return None if self.since is None else self.since < filed
+
+    def unsettled(self) -> str:
+        """What isn't known of the right, so that nobody can be suspected beside it; Chinese, empty if it is known whose it is and since when."""
+        lacking = [what for what, value in (("权利人", self.owner), ("起始日期", self.since)) if value is None]
+        return f"在先权利的{'和'.join(lacking)}尚未核定" if lacking else ""
 
 
 def covers(right: ProtectedRight, goods: Goods, edition: int | None = None) -> bool:
@@ -104,7 +109,7 @@ def scope(name: str, kind: Kind, holders: int = 0) -> Scope:
 
 
 def listed_rights() -> tuple[ProtectedRight, ...]:
-    """The names of catalog/codes/time_honoured.csv as rights; owners are matched later (`owned_by`)."""
+    """The names of catalog/codes/time_honoured.csv as rights; owners and days are matched later (`owned_by`)."""
     return tuple(
         ProtectedRight(
             f"名录:{name}", Kind.LISTED, name, None, frozenset(), Goods.of(int(c) for c in row["classes"].split("|")), None, scope(name, Kind.LISTED)
@@ -113,6 +118,6 @@ def listed_rights() -> tuple[ProtectedRight, ...]:
     )
 
 
-def owned_by(right: ProtectedRight, owner: str, affiliates: frozenset[str] = frozenset()) -> ProtectedRight:
-    """A listed right with its owner."""
-    return replace(right, owner=owner, affiliates=affiliates - {owner})
+def owned_by(right: ProtectedRight, owner: str, affiliates: frozenset[str] = frozenset(), since: dt.date | None = None) -> ProtectedRight:
+    """A listed right with its owner, and since when it is there, if that was found out."""
+    return replace(right, owner=owner, affiliates=affiliates - {owner}, since=since or right.since)

@@ -4,12 +4,15 @@ A decision about a part of the goods leaves the mark, and so does a refused requ
 which it was made: when one becomes final isn't reported [to be confirmed]. 撤销 and 注销 end a right from then on (商标法第五十四条, 第五十五条), a mark
 declared invalid counts as never having been one (第四十七条) [articles to be confirmed]. So two questions have two answers: what was on the register
 that day (``retroactive`` False: what stock figures publish), and what was the law that day, as one knows today (True).
+
+Results are read by their words (`effect`). What can't be read changes nothing and is counted (`unread`), so that somebody adds the words here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,9 +24,17 @@ import pandas as pd
 from spark_jobs.trademark.calendar import DAY
 from spark_jobs.trademark.deadlines import months_after, period, term
 
-_ENDS = r"^(?:不予注册|不予核准注册|宣告无效|予以宣告无效|撤销|予以撤销|注销|予以注销|核准注销|商标失效|失效)"
-_KEEPS = r"部分|不成立|不予支持|驳回|维持"
-_PARTLY = r"部分"
+# Tried in this order. A review that upholds (维持原决定) leaves what was decided before, be it for or against the mark.
+_UPHELD = re.compile(r"维持(?:原(?!注册)|被诉|复审|撤销|不予|无效|宣告)|原(?:决定|裁定)[^，,；;]*维持|[驳撤]回复审")
+_OVERTURNED = re.compile(r"撤销(?:原|不予)[^，,；;]*")  # by a review; what follows says what holds instead
+_KEEPS = re.compile(
+    r"不成立|不予(?:支持|受理|撤销|注销|宣告无效|无效宣告)|驳回|维持|撤回|(?<!不)准予(?:核准)?注册|(?<!不)予以(?:核准)?注册|(?<!不予)核准注册|撤销(?:原|不予)"
+)
+_BEFORE = r"(?:^|[，,；;]|被|予以|准予|核准|全部|商品上|服务上|项目上|决定)"
+_ENDS = re.compile(
+    r"不予(?:核准)?注册|异议成立|宣告[^，,；;]{0,6}无效|(?:^|全部)无效$|予以无效宣告|无效宣告(?:请求|申请)?成立"
+    rf"|{_BEFORE}(?:撤销|注销)(?!(?:连续|三年|复审|公告|申请|请求))|(?:撤销|注销)[^，,；;]{{0,8}}(?:申请|请求)成立|(?:^|[，,；;]|商标|注册|已|权)失效"
+)
 
 
 @dataclass(frozen=True)
@@ -85,11 +96,50 @@ def procedure_kind(procedure: str) -> str:
     return "其他"
 
 
-def ends(procedure: str, result: str | None) -> bool:
-    """Whether a decision takes the whole mark away; a 注销 without a result does."""
-    if result is None:
-        return procedure == "注销"
-    return bool(re.search(_ENDS, result)) and not re.search(_KEEPS, result)
+class Effect(Enum):
+    """Of a decision on a mark. PART: on some of its goods. UPHELD: what was decided before stands. UNREAD: nobody knows, so nothing follows."""
+
+    ENDS = "ends"
+    KEEPS = "keeps"
+    PART = "part"
+    UPHELD = "upheld"
+    UNREAD = "unread"
+
+
+def effect(procedure: str | None, result: str | None) -> Effect:
+    """What a decision does to the whole mark, by the words of its result; a 注销 without a result ends it."""
+    said = "".join(unicodedata.normalize("NFKC", result).split()) if isinstance(result, str) else ""
+    if not said:
+        return Effect.ENDS if isinstance(procedure, str) and procedure.strip() == "注销" else Effect.UNREAD
+    if "部分" in said:
+        return Effect.PART
+    if "复审" in (procedure or "") and re.fullmatch("(?:予以)?[驳撤]回(?:申请|请求)?", said):
+        return Effect.UPHELD  # it is the review that came to nothing
+    for text in (_OVERTURNED.sub("", said), said):
+        for pattern, found in ((_UPHELD, Effect.UPHELD), (_KEEPS, Effect.KEEPS), (_ENDS, Effect.ENDS)):
+            if pattern.search(text):
+                return found
+    return Effect.UNREAD
+
+
+def ends(procedure: str | None, result: str | None) -> bool:
+    """Whether a decision takes the whole mark away."""
+    return effect(procedure, result) is Effect.ENDS
+
+
+def _effects(decisions: pd.DataFrame) -> pd.Series:
+    procedure, result = decisions["mark_procedure"].fillna(""), decisions["decision_result"].fillna("")
+    told = dict.fromkeys(zip(procedure, result, strict=True))
+    return pd.Series(pd.MultiIndex.from_arrays([procedure, result]).map({pair: effect(*pair) for pair in told}), index=decisions.index, dtype=object)
+
+
+def unread(decisions: pd.DataFrame) -> pd.Series:
+    """How many decisions couldn't be read, by mark_procedure and decision_result, the most frequent first; empty texts where the source says none."""
+    left = decisions.loc[_effects(decisions) == Effect.UNREAD, ["mark_procedure", "decision_result"]].fillna("")
+    return left.value_counts()
+
+
+_ON_THE_WHOLE = (Effect.ENDS, Effect.KEEPS)
 
 
 def ended_on(course: Course, day: dt.date, retroactive: bool = False) -> dt.date | None:
@@ -101,7 +151,7 @@ def ended_on(course: Course, day: dt.date, retroactive: bool = False) -> dt.date
     last: dict[str, Decision] = {}
     for d in sorted(course.decisions, key=lambda d: d.decided_on):
         kind = procedure_kind(d.procedure)
-        if not re.search(_PARTLY, d.result or "") and (d.decided_on <= day or (retroactive and kind == "无效")):
+        if effect(d.procedure, d.result) in _ON_THE_WHOLE and (d.decided_on <= day or (retroactive and kind == "无效")):
             last[kind] = d
     over = [
         dt.date.min if retroactive and kind == "无效" else d.decided_on
@@ -180,15 +230,13 @@ def valid_on(
 
 
 def _over(keys: pd.DataFrame, marks: pd.DataFrame, registered: pd.Series, decisions: pd.DataFrame, when: pd.Timestamp, retroactive: bool) -> Any:
-    result, procedure = decisions["decision_result"].astype("string"), decisions["mark_procedure"].fillna("")
+    procedure, found = decisions["mark_procedure"].fillna(""), _effects(decisions)
     told = pd.DataFrame({
         "mark_number": decisions["mark_number"], "of_class": decisions["nice_class"], "on": dates(decisions["decided_on"]),
         "kind": procedure.map({p: procedure_kind(p) for p in procedure.unique()}),
-        "ends": (result.str.contains(_ENDS) & ~result.str.contains(_KEEPS)).fillna(False).astype(bool)
-        | (result.isna() & (procedure == "注销")),
+        "ends": found == Effect.ENDS,
     })  # fmt: skip
-    whole = ~result.fillna("").str.contains(_PARTLY)
-    told = told[whole & ((told["on"] <= when) | (retroactive & (told["kind"] == "无效")))]
+    told = told[found.isin(_ON_THE_WHOLE) & ((told["on"] <= when) | (retroactive & (told["kind"] == "无效")))]
     met = keys.assign(nice_class=marks["nice_class"].to_numpy(), registered=registered.to_numpy()).merge(told, on="mark_number")
     met = met[met["of_class"].isna() | (met["of_class"] == met["nice_class"])]
     # Stable: of two decisions on one day the one that was delivered later counts, as in the function of one course.

@@ -7,17 +7,18 @@ Candidates come from a brute force of its own (same sound, a character more, les
 depends on the candidate search. Features are made of what deliveries tell: marks, classes, applicants, addresses, agents, days, the register.
 The truth serves as labels only. The best attainable are the odds of whoever knows how the simulator draws and with which rates.
 
-Measured on four fresh draws of 80,000 subjects (623307, 711998, 743483, 445115; 2026-11-30), of filings that resemble some name (some 16,000 a city,
-1.2 to 2.0 % of them squatters'; the brute force finds 95 % of the squatters'), mean and range:
+Measured on two fresh draws of 80,000 subjects (456487, 921351; 2026-11-30), of filings that resemble some name (some 13,000 a city, 0.8 and 1.7 % of
+them squatters'; the brute force finds 93 % of the squatters'), each and on average:
 
                                              score                  likeness alone   best attainable
-    AUC                                      0.977 (0.968-0.984)    0.508            0.999
-    precision of the first 100               0.982 (0.94-1.00)      0.026            1.000
-    precision where 90 % are found           0.239 (0.10-0.35)      0.016            0.965
+    AUC                                      0.952, 0.984: 0.968    0.511            0.998
+    precision of the first 100               0.62, 1.00: 0.81       0.022            0.960
+    precision where 90 % are found           0.036, 0.236: 0.136    0.013            0.964
 
-Known 210 days after filing; on the day of filing 0.974, 0.968, 0.183. Called suspect: precision 0.90, recall 0.65. Whoever files once, from elsewhere,
-leaves nothing but likeness: that is what lacks to the best, who knows the very tables that the simulator draws from. Those numbers hold of a city in
-which squatters behave as it was assumed, and of no other.
+Known 210 days after filing; on the day of filing 0.961, 0.77, 0.111. Called suspect: precision 0.93 (0.87, 0.98), recall 0.67 (0.55, 0.79). Whoever
+files once leaves nothing but likeness: that is what lacks to the best, who knows the very tables that the simulator draws from. Of which city an
+applicant is would tell much here, and isn't asked: outsiders do as they please in the sandbox, and are no squatters for being from elsewhere. Those
+numbers hold of a city in which squatters behave as it was assumed, and of no other.
 """
 
 from __future__ import annotations
@@ -131,7 +132,6 @@ def made(draw: int, subjects: int, lag: int = AT_PUBLICATION) -> Made:
         "lost_on": np.where(everything.outcome == "不予注册", everything.opposed, NEVER),
     })  # fmt: skip
     table["key"] = np.where(table["subject"] >= 0, table["subject"].astype(str), table["applicant"] + table["address"])
-    own_classes = {(int(s), int(c)) for s, c in zip(honest.subject, honest.class_, strict=True)}
     table, is_squat = table[table["filed"] >= start].reset_index(drop=True), is_squat[table["filed"] >= start]
 
     # Rights: trade names of companies that are there, whatever their size.
@@ -153,9 +153,8 @@ def made(draw: int, subjects: int, lag: int = AT_PUBLICATION) -> Made:
             if owners and len(owners) == sum(p.born[h] < filed for h in holders[name]):
                 classes = frozenset[int]().union(*(section_classes()[p.section[h]] for h in owners))
                 related = goods.relation(goods.Goods.of(classes), goods.Goods.of([class_]))
-                gap = not any((h, class_) in own_classes for h in owners)
-                rows.append((i, name, similarity, mark == name, related, len(owners), gap, bears[i] in mark, len(near[mark]), similarity == 0.85))
-    pairs = pd.DataFrame(rows, columns=["row", "name", "similarity", "identical", "goods", "holders", "gap", "bears_name", "rivals", "adds_generic"])
+                rows.append((i, name, similarity, mark == name, related, len(owners), bears[i] in mark, len(near[mark]), similarity == 0.85))
+    pairs = pd.DataFrame(rows, columns=["row", "name", "similarity", "identical", "goods", "holders", "bears_name", "rivals", "adds_generic"])
     pairs["rarity"] = pairs["name"].map({name: bad_faith.rarity(name) for name in pairs["name"].unique()})
     _conduct(p, table, pairs, lag)
     return Made(p, table, pairs, is_squat, holders)
@@ -185,11 +184,13 @@ def _conduct(p: Population, table: pd.DataFrame, pairs: pd.DataFrame, lag: int) 
         overall = sum(hits.values()) / sum(e - b for b, e in spans.values())
         ratio = bad_faith.agent_ratio(hits[agent], spans[agent][1] - spans[agent][0], overall)
         subject = int(table["subject"][i])
-        trade = None if subject < 0 else bool(table["class_"][i] in section_classes()[p.section[subject]])
+        section = None if subject < 0 else p.section[subject]
+        # Of a dealer it isn't known what he deals in.
+        trade = None if section is None or vocabulary().sections[section] == "F" else bool(table["class_"][i] in section_classes()[section])
         name, address = table["applicant"][i], table["address"][i]
         h = habits[i]
-        found[i] = (h.filings, max(1, h.brands), h.classes, h.losses, ratio, len(name) <= 3, not address.startswith("广州"), trade, False, 0)
-    columns = ["filings", "brands", "classes", "losses", "agent", "person", "elsewhere", "own_trade", "listed", "transfers"]
+        found[i] = (h.filings, max(1, h.brands), h.classes, h.losses, ratio, len(name) <= 3, not address.startswith("广州"), trade, False, 0, True)
+    columns = ["filings", "brands", "classes", "losses", "agent", "person", "elsewhere", "own_trade", "listed", "transfers", "settled"]
     for k, column in enumerate(columns):
         pairs[column] = [found[i][k] for i in pairs["row"]]
 
@@ -364,19 +365,29 @@ def measures(city: Made, best: bool, lag: int = AT_PUBLICATION) -> dict[str, flo
 
 
 @pytest.fixture(scope="module")
-def city():
-    draw = random.SystemRandom().randrange(10**6)
-    print(f"draw {draw}")
-    return made(draw, 20_000)
+def cities():
+    draws = random.SystemRandom().sample(range(10**6), 3)
+    print(f"draws {draws}")
+    return [made(draw, 40_000) for draw in draws]
 
 
-def test_conduct_tells_more_than_likeness(city):
-    """Loose bounds: so small a city has some forty squats. What was measured on larger ones is in the module's docstring."""
-    found = measures(city, best=False)
-    assert found["with_candidate"] > 0.5
-    assert found["auc_score"] > max(0.85, found["auc_similarity"] + 0.15)
-    assert found["p_r90_score"] > found["p_r90_similarity"]
-    assert not found["suspect"] or found["suspect_precision"] > 5 * found["observed"] / found["alerts"]
+@pytest.fixture
+def city(cities):
+    return cities[0]
+
+
+def test_conduct_tells_more_than_likeness(cities):
+    """Bounds with a margin: 38 draws of this size had an AUC of at least 0.90, and any three together a recall of 0.18, a precision of 0.56.
+
+    Of one draw alone the recall may be 0.12. What was measured on larger cities is in the module's docstring.
+    """
+    found = pd.DataFrame([measures(c, best=False) for c in cities])
+    assert found["with_candidate"].min() > 0.5
+    assert found["auc_score"].mean() > max(0.87, found["auc_similarity"].mean() + 0.15)
+    assert found["p_r90_score"].mean() > found["p_r90_similarity"].mean()
+    hits = (found["suspect_recall"] * found["observed"]).sum()
+    assert hits / found["observed"].sum() > 0.12
+    assert hits / found["suspect"].sum() > 0.4
 
 
 def test_similar_but_legitimate_is_kept_apart(city):

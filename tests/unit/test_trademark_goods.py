@@ -124,7 +124,21 @@ def test_the_longest_beginning_decides():
     assert goods.classes_of_industry("1521") == goods.classes_of_industry("152") == (32, 30)
     assert goods.classes_of_industry("15") == (32, 33, 30)
     assert goods.classes_of_industry("O8040") == (44, 3)
+    assert goods.classes_of_industry(None) == goods.classes_of_industry(float("nan")) == ()  # type: ignore[arg-type]
     assert goods.classes_of_industry("") == goods.classes_of_industry("99") == goods.classes_of_industry("C") == ()
+
+
+def test_goods_that_notes_name_have_their_class():
+    assert {18, 34} <= set(goods.classes_of_industry("C4119"))  # umbrellas, lighters
+    assert 25 in goods.classes_of_industry("1942")  # down clothing
+    assert {41, 43} <= set(goods.classes_of_industry("7861"))  # scenic areas
+
+
+def test_whether_a_class_is_of_ones_trade_is_unknown_of_dealers():
+    assert goods.is_own_trade("C1521", 32) is True
+    assert goods.is_own_trade("C1521", 12) is False
+    for code in ("F5131", "511", "52", "F5299", None, "", "S91", "99"):
+        assert goods.is_own_trade(code, 3) is None
 
 
 def test_class_35_is_a_trade_of_few():

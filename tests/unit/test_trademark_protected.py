@@ -46,7 +46,7 @@ def test_the_list_is_a_beginning_and_says_so():
         assert LISTED[name].goods.classes
 
 
-@pytest.mark.parametrize("name", ["五羊", "珠江", "虎头", "亚洲"])
+@pytest.mark.parametrize("name", ["五羊", "珠江", "虎头", "亚洲", "沧洲", "艳芳", "星群", "趣香", "广百"])
 def test_common_words_are_protected_for_their_goods_only(name):
     assert LISTED[name].reach is Scope.OWN
     assert covers(LISTED[name], Goods.of([min(LISTED[name].goods.classes)]))
@@ -94,5 +94,10 @@ def test_whose_it_is_and_since_when():
     assert not one.is_earlier(dt.date(2000, 1, 1))
     listed = LISTED["陶陶居"]
     assert not listed.belongs_to(None)
-    assert listed.is_earlier(dt.date(1900, 1, 1))
+    assert listed.is_earlier(dt.date(1900, 1, 1)) is None
+    assert listed.unsettled() == "在先权利的权利人和起始日期尚未核定"
+    assert one.unsettled() == ""
+    settled = owned_by(listed, "s9", since=dt.date(1880, 1, 1))
+    assert settled.unsettled() == ""
+    assert not settled.is_earlier(dt.date(1870, 1, 1))
     assert owned_by(listed, "s9", frozenset({"s9", "s8"})).affiliates == {"s8"}

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from spark_jobs.trademark.validity import (
     Course,
     Decision,
+    Effect,
     Renewal,
     State,
     Transfer,
     days_in_force,
+    effect,
     ended_on,
     ends,
     is_valid,
@@ -24,6 +26,7 @@ from spark_jobs.trademark.validity import (
     owners_on,
     procedure_kind,
     state_on,
+    unread,
     valid_on,
 )
 
@@ -59,6 +62,45 @@ def test_a_course_without_incidents(day, state):
 )  # fmt: skip
 def test_what_ends_a_mark(procedure, result, over):
     assert ends(procedure, result) is over
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        (" 不予注册 ", Effect.ENDS), ("不予\u3000注册", Effect.ENDS), ("异议成立，不予注册", Effect.ENDS), ("无效宣告请求成立", Effect.ENDS),
+        ("全部宣告无效", Effect.ENDS), ("在全部商品上宣告无效", Effect.ENDS), ("全部撤销", Effect.ENDS), ("予以无效宣告", Effect.ENDS), ("准予注销", Effect.ENDS),
+        ("在全部商品上予以撤销", Effect.ENDS), ("撤销该注册商标", Effect.ENDS), ("争议商标予以宣告无效", Effect.ENDS), ("撤销申请成立", Effect.ENDS),
+        ("撤回", Effect.KEEPS), ("撤回异议申请", Effect.KEEPS), ("准予注册", Effect.KEEPS), ("异议不成立，准予注册", Effect.KEEPS),
+        ("撤销原决定", Effect.KEEPS), ("撤销不予注册决定，准予注册", Effect.KEEPS), ("不予撤销", Effect.KEEPS), ("不予宣告无效", Effect.KEEPS),
+        ("驳回无效宣告请求", Effect.KEEPS), ("维持注册", Effect.KEEPS), ("撤销原决定，维持注册", Effect.KEEPS), ("核准注册", Effect.KEEPS),
+        ("撤销原决定，宣告无效", Effect.ENDS), ("撤销原裁定；争议商标予以撤销", Effect.ENDS), ("无效", Effect.ENDS), ("撤回复审申请", Effect.UPHELD),
+        ("不予核准注册", Effect.ENDS), ("维持原决定", Effect.UPHELD), ("维持不予注册决定", Effect.UPHELD), ("驳回复审请求", Effect.UPHELD),
+        ("维持撤销决定", Effect.UPHELD), ("部分商品予以撤销", Effect.PART), ("异议部分成立", Effect.PART),
+        ("", Effect.UNREAD), (None, Effect.UNREAD), ("撤销申请", Effect.UNREAD), ("移送", Effect.UNREAD), ("注销申请受理", Effect.UNREAD),
+    ],
+)  # fmt: skip
+def test_words_of_results(result, found):
+    assert effect("撤销三年不使用", result) is found
+    assert ends("撤销三年不使用", result) is (found is Effect.ENDS)
+
+
+def test_a_review_that_comes_to_nothing_brings_nothing_back():
+    assert effect("撤销复审", "撤回") is effect("撤销复审", "驳回") is Effect.UPHELD
+    assert effect("撤销复审", "驳回撤销申请") is effect("撤销三年不使用", "撤回") is effect("异议", "驳回") is Effect.KEEPS
+
+
+def test_what_cannot_be_read_changes_nothing_and_is_counted():
+    unclear = after(Decision(D("2018-05-01"), "撤销三年不使用", "予以撤销"), Decision(D("2019-05-01"), "撤销复审", "另行通知"))
+    assert not is_valid(unclear, D("2019-06-01"))
+    upheld = after(Decision(D("2018-05-01"), "撤销三年不使用", "予以撤销"), Decision(D("2019-05-01"), "撤销复审", "维持原决定"))
+    assert not is_valid(upheld, D("2019-06-01"))
+    assert is_valid(after(Decision(D("2019-05-01"), "撤销复审", "另行通知")), D("2019-06-01"))
+    told = pd.DataFrame({
+        "mark_procedure": ["撤销复审", "撤销复审", "异议", "注销", "异议", None],
+        "decision_result": ["另行通知", "另行通知", "不予注册", None, None, "撤回"],
+    })  # fmt: skip
+    assert unread(told).to_dict() == {("撤销复审", "另行通知"): 2, ("异议", ""): 1}
+    assert unread(told[:0]).to_dict() == {}
 
 
 def test_kinds_of_procedures():
@@ -123,7 +165,23 @@ def test_days_in_force():
 
 
 DAYS = st.dates(dt.date(2008, 1, 1), dt.date(2026, 1, 1))
-RESULTS = st.sampled_from([None, "不予注册", "准予注册", "宣告无效", "维持注册", "予以撤销", "部分予以撤销", "商标失效", "核准注销"])
+RESULTS = st.sampled_from(
+    [
+        None,
+        "不予注册",
+        "准予注册",
+        "宣告无效",
+        "维持注册",
+        "予以撤销",
+        "部分予以撤销",
+        "商标失效",
+        "核准注销",
+        " 全部撤销",
+        "维持原决定",
+        "另行通知",
+        "",
+    ]
+)
 DECISIONS = st.builds(Decision, DAYS, st.sampled_from(["异议", "无效宣告", "撤销三年不使用", "撤销复审", "注销", "驳回复审"]), RESULTS)
 COURSES = st.builds(
     Course,
