@@ -2,7 +2,7 @@
 
 After the examiner's rules (商标审查审理指南, similar marks of words): the same characters in another shape or order; three or more characters of which single
 ones differ, unless the first one differs clearly; letters, four or more, of which single ones differ; a mark with a generic name, place or word of quality
-beside it. Meaning is not judged: who reads an alarm does. Goods are somebody else's to compare; their relation comes in as one of four levels (`Goods`).
+beside it. Meaning is not judged: who reads an alarm does. Goods are compared by `spark_jobs.trademark.goods`; their `Relation` comes in.
 
 All scores are from 0 (nothing alike) to 1, and the same whichever of the two is new. Weights and limits are ours, set on the cases of the unit tests.
 """
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
+from spark_jobs.trademark.goods import Relation
 from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, normalise
 from spark_jobs.trademark.readings import SPELLED, confused, spelled, syllables, table
 
@@ -31,22 +32,21 @@ SAME = 0.995  # from here on it is the same mark
 FIRST_ALIKE = 0.70  # below, a first character differs clearly in sound and shape
 _CONFUSED, _RARE = 0.9, 0.5  # sound of syllables that are confused in the region; of characters that have a rare reading in common
 _CLEAR = 0.5  # the most that a mark with a clearly different first character reaches
+_PART = 0.95  # of two marks that are the same but for something around it
 _STEPS = 200  # of a likeness in a byte
 _AT_ONCE = 1_000_000  # pairs
 _CELLS = 8_000_000  # cells of the tables of a group of pairs
 
 
-class Goods(IntEnum):
-    """How the goods of two marks are related, the closest last."""
-
-    NONE = 0
-    SAME_CLASS = 1
-    CROSS_GROUP = 2  # similar by a note of the classification, across groups
-    SAME_GROUP = 3
-
-
-_OF_GOODS = np.array([0.60, 0.85, 0.95, 1.00], dtype=np.float32)
-_GOODS_SAY = ("商品无类似关系", "商品属同一类别、不同类似群", "商品跨类似群近似", "商品属同一类似群")
+# By `Relation`. Whether classes with similar groups matter is not known before the groups are: between nothing and the same class.
+_OF_GOODS = np.array([0.60, 0.75, 0.85, 0.95, 1.00], dtype=np.float32)
+_GOODS_SAY = (
+    "商品无类似关系",
+    "商品所属类别之间有类似群，是否涉及尚不知",
+    "商品属同一类别、不同类似群",
+    "商品跨类似群近似",
+    "商品属同一类似群",
+)
 
 
 class Verdict(IntEnum):
@@ -99,7 +99,7 @@ def score(
 ) -> Scores:
     """Return the scores of pairs: name ``rows[n]`` of ``new`` with name ``places[n]`` of ``prior``.
 
-    ``goods``: of `Goods`, for each pair; None: of all the same group. ``alike``: of `glyphs.neighbours`, where an index has it already.
+    ``goods``: of `Relation`, for each pair; None: of all the same group. ``alike``: of `glyphs.neighbours`, where an index has it already.
     """
     shapes = glyphs.neighbours() if alike is None else alike
     # Each name once, without what nobody looks at; most are in many pairs.
@@ -112,12 +112,15 @@ def score(
         some = slice(first, first + _AT_ONCE)
         parts[:, some] = _pairs(one, other, of_mine[some], of_theirs[some], alphabet)
     sound, shape, order, containment, first_character, mark = parts
-    total = mark * _OF_GOODS[np.full(len(rows), Goods.SAME_GROUP) if goods is None else goods]
+    # What is behind the characters that are compared makes two marks no longer the same.
+    beyond = np.flatnonzero((mark >= SAME) & ((new.lengths[rows] > LONGEST) | (prior.lengths[places] > LONGEST)))
+    mark[[n for n in beyond.tolist() if new.text(rows[n]) != prior.text(places[n])]] = _PART
+    total = mark * _OF_GOODS[np.full(len(rows), Relation.SAME_GROUP) if goods is None else goods]
     verdict = np.digitize(total, [DOUBT, ALARM, SAME]).astype(np.int8)
     return Scores(sound, shape, order, containment, first_character, mark, total, verdict)
 
 
-def explain(new: str, prior: str, goods: Goods = Goods.SAME_GROUP, alike: csr_array | None = None) -> Explanation:
+def explain(new: str, prior: str, goods: Relation = Relation.SAME_GROUP, alike: csr_array | None = None) -> Explanation:
     """Return the scores of one pair with the sentence that a reader gets; ``alike`` as in `score`."""
     shapes = glyphs.neighbours() if alike is None else alike
     names = normalise([new, prior])
@@ -134,17 +137,26 @@ def explain(new: str, prior: str, goods: Goods = Goods.SAME_GROUP, alike: csr_ar
 @dataclass(frozen=True)
 class _Side:
     """The names of one side: whole, without generic words, without letters where there are two Chinese characters, and those of letters alone as
-    syllables (the usual way to read them)."""
+    syllables (the usual way to read them). ``named``: those that have Chinese characters."""
 
     whole: Names
     core: Names
     characters: Names
     spoken: Names
+    named: NDArray[np.bool_]
 
     @classmethod
     def of(cls, names: Names) -> _Side:
         everyone = np.arange(len(names))
-        return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names))
+        named = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(chinese(names.codes))])[names.offsets]) > 0
+        return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names), named)
+
+    def headless(self, part: Names) -> NDArray[np.bool_]:
+        """Whether a part of a name, for each, doesn't begin with what the name begins with."""
+        found = np.zeros(len(self.whole), bool)
+        there = np.flatnonzero(self.whole.lengths > 0)
+        found[there] = self.whole.codes[self.whole.offsets[there]] != part.codes[part.offsets[there]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -196,10 +208,15 @@ def _spoken(names: Names) -> Names:
 def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
     """Sound, shape, order, containment, first and mark of pairs, shape (6, pairs): of their best way to be compared."""
     found = _compared(one.whole, other.whole, rows, places, alphabet)
-    shorter = (one.core.lengths < one.whole.lengths)[rows] | (other.core.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(shorter), one.core, other.core, rows, places, alphabet, generic=True)
-    mixed = (one.characters.lengths < one.whole.lengths)[rows] | (other.characters.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(mixed), one.characters, other.characters, rows, places, alphabet, generic=True)
+    lengths = one.whole.lengths[rows]
+    clear = (one.named[rows] | other.named[places]) & (lengths == other.whole.lengths[places]) & (lengths >= 3) & (found[4] < FIRST_ALIKE)
+    for mine, theirs in ((one.core, other.core), (one.characters, other.characters)):
+        some = np.flatnonzero((mine.lengths < one.whole.lengths)[rows] | (theirs.lengths < other.whole.lengths)[places])
+        # 大师傅 isn't 师傅 beside 康师傅: a first character that differs clearly counts, unless both begin with what nobody looks at, or as much
+        # is left of both (浪奇洗衣, 广州浪奇).
+        capped = clear[some] & ~(one.headless(mine)[rows[some]] & other.headless(theirs)[places[some]])
+        capped &= mine.lengths[rows[some]] != theirs.lengths[places[some]]
+        _better(found, some, mine, theirs, rows, places, alphabet, capped)
     by_letters = (one.spoken.lengths > 0)[rows] & (other.spoken.lengths == 0)[places]
     _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, alphabet)
     to_letters = (one.spoken.lengths == 0)[rows] & (other.spoken.lengths > 0)[places]
@@ -207,24 +224,31 @@ def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphab
     return found
 
 
-def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, generic: bool = False) -> None:
-    """Put in the scores of some pairs in other texts where the marks come out closer; the same without something around it is contained, not the same."""
+def _better(
+    found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, capped: NDArray[np.bool_] | None = None
+) -> None:
+    """Put in the scores of some pairs in other texts where the marks come out closer.
+
+    ``capped``: the texts are the marks without something around them, and which of the marks begin too differently to be similar for that. The same
+    without something around it is contained, not the same; and what a stripped text stands in, but not at its beginning, it isn't.
+    """
     if not some.size:
         return
-    again = _compared(one, other, rows[some], places[some], alphabet)
-    if generic:
+    again = _compared(one, other, rows[some], places[some], alphabet, anywhere=capped is None)
+    if capped is not None:
         same = again[5] >= SAME
         again[3] = np.where(same, 1, again[3])
-        again[5] = np.where(same, 0.95, again[5] * 0.98)
+        again[5] = np.where(same, _PART, again[5] * 0.98)
+        again[5] = np.where(capped, np.minimum(again[5], _CLEAR), again[5])
     closer = again[5] > found[5, some]
     found[:, some[closer]] = again[:, closer]
 
 
-def _compared(one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
+def _compared(one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, anywhere: bool = True) -> Floats:
     found = np.zeros((6, len(rows)), np.float32)
     for n, m, group in _by_lengths(one.lengths[rows], other.lengths[places]):
         a, b = alphabet.numbers[one.matrix(rows[group], n)], alphabet.numbers[other.matrix(places[group], m)]
-        found[:, group] = _group(a, b, alphabet)
+        found[:, group] = _group(a, b, alphabet, anywhere)
     return found
 
 
@@ -269,8 +293,8 @@ def _looks(points: NDArray[np.int64], shapes: csr_array) -> Matrix:
     return found
 
 
-def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> Floats:
-    """The scores of pairs of which one has n characters, the other m."""
+def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet, anywhere: bool) -> Floats:
+    """The scores of pairs of which one has n characters, the other m. ``anywhere``: one may stand in the other behind its beginning, too."""
     named = alphabet.named[a].any(axis=1) | alphabet.named[b].any(axis=1)
     n, m = a.shape[1], b.shape[1]
     most, least = max(n, m), min(n, m)
@@ -283,7 +307,7 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     order = np.where(named, (characters + spoken) / (n + m), _turned(a, b)).astype(np.float32)
     # What a mark begins with is what people remember of it.
     within, leading = (found & (named & (least >= 2) | (least >= 4)) for found in _contained(a, b))
-    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within, 0.5 + 0.5 * least / most, 0))
+    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within & anywhere, 0.5 + 0.5 * least / most, 0))
     if n != m:
         spoken_first = named & (least >= 2) & np.all([heard[k][k] >= _CONFUSED * _STEPS for k in range(least)], axis=0)
         containment = np.maximum(containment, np.where(spoken_first, 0.9 * (0.65 + 0.35 * least / most), 0))
@@ -296,7 +320,10 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     clear = named & (n == m) & (n >= 3) & (first < FIRST_ALIKE)
     mark = np.where(clear, np.minimum(mark, _CLEAR), mark)
     mark = np.where(~named & (least < 4), 0, mark)  # letters, so few: the same or nothing
-    mark = np.maximum(mark, np.where(order >= 0.75, 0.90 * order, 0) if n == m and n > 1 else 0)
+    if n == m and n > 1:
+        # Of marks that begin differently all has to be there again: what stands where it stood has no other order.
+        turned = (order >= 0.75) & (~clear | (np.maximum(characters, spoken) == n))
+        mark = np.maximum(mark, np.where(turned, 0.90 * order, 0))
     mark = np.maximum(mark, 0.95 * containment)
     same = np.all(a == b, axis=1) if n == m else np.zeros(len(a), bool)
     return np.array([sound, shape, order, np.where(same, 1, containment), first, np.where(same, 1, np.minimum(mark, 0.98))], dtype=np.float32)

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.trademark import similarity
-from spark_jobs.trademark.normalise import normalise
-from spark_jobs.trademark.similarity import Goods, Verdict, explain, score
+from spark_jobs.trademark.goods import Relation
+from spark_jobs.trademark.normalise import LONGEST, normalise
+from spark_jobs.trademark.similarity import Verdict, explain, score
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,9 @@ from spark_jobs.trademark.similarity import Goods, Verdict, explain, score
         ("正宗立白", "立白"),
         ("LIBAI", "立白"),
         ("LIBAI立白", "立白"),
+        ("浪奇洗衣", "广州浪奇"),
+        ("广州浪奇", "正宗浪奇"),  # both begin with what nobody looks at
+        ("帅", "师"),
         ("王老虎", "王老吉"),
         ("陈李记济", "陈李济"),
         ("NIKF", "NIKE"),
@@ -55,6 +59,17 @@ def test_similar_marks_alarm_whichever_is_new(new, prior):
         ("ABC", "ABD"),  # three letters
         ("方盛家", "王老古"),  # alike only in readings that nobody uses
         ("", "王老吉"),
+        # a first character that differs clearly, and is a word that others strip, or a letter
+        *((first + "师傅", "康师傅") for first in "大小老新A"),
+        *((first + "老吉", "王老吉") for first in "新大A"),
+        *((first + "美斋", "致美斋") for first in "大真"),
+        ("小月亮", "蓝月亮"),
+        ("老李济", "陈李济"),
+        ("新香楼", "莲香楼"),
+        ("3号店", "一号店"),
+        ("大师傅饼家", "康师傅饼家"),
+        ("大师傅饼家", "康师傅"),
+        ("张老吉甲乙丙丁戊", "王老吉甲乙丙丁戊"),  # in no other order
     ],
 )
 def test_other_marks_do_not(new, prior):
@@ -66,6 +81,14 @@ def test_the_same_mark_in_other_writing_is_the_same():
     assert explain("莲香樓", "莲香楼").verdict is Verdict.SAME
     assert explain("ＬＩＢＹ", "liby").verdict is Verdict.SAME
     assert explain("老王吉", "王老吉").verdict is Verdict.SIMILAR
+
+
+def test_only_whole_names_that_are_equal_are_the_same():
+    long = "甲乙丙丁戊己庚辛壬癸子丑寅卯辰巳"
+    assert len(long) == LONGEST
+    assert explain(long + "午", long + "午").verdict is Verdict.SAME
+    for new, prior in ((long + "午", long + "未"), (long + "午", long)):
+        assert explain(new, prior).verdict is explain(prior, new).verdict is Verdict.SIMILAR
 
 
 @pytest.mark.parametrize(
@@ -86,10 +109,10 @@ def test_a_mark_read_alike_before_other_words_is_left_to_a_reader():
 
 
 def test_goods_lower_the_total_and_not_the_mark():
-    found = [explain("丽白", "立白", goods) for goods in sorted(Goods, reverse=True)]
-    assert [e.mark for e in found] == [found[0].mark] * 4
+    found = [explain("丽白", "立白", goods) for goods in sorted(Relation, reverse=True)]
+    assert [e.mark for e in found] == [found[0].mark] * len(Relation)
     assert [e.total for e in found] == sorted((e.total for e in found), reverse=True)
-    assert len({e.total for e in found}) == 4
+    assert len({e.total for e in found}) == len({e.sentence for e in found}) == len(Relation)
     assert found[0].alarms
     assert not found[-1].alarms
 
