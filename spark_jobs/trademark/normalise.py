@@ -84,13 +84,13 @@ def normalise(names: Sequence[str | None]) -> Names:
     """
     texts = [name or "" for name in names]
     flat, offsets = _flat(texts)
-    folded = _table()[np.minimum(flat, _END)]
+    folded = compared_as()[np.minimum(flat, _END)]
     several = np.flatnonzero(folded == _SEVERAL)
     if several.size:
         for row in np.unique(np.searchsorted(offsets, several, side="right") - 1).tolist():
             texts[row] = _written_out(texts[row])
         flat, offsets = _flat(texts)
-        folded = _table()[np.minimum(flat, _END)]
+        folded = compared_as()[np.minimum(flat, _END)]
         folded = np.where(folded == _SEVERAL, flat, folded)  # what stands for several alone: 정, a lone part of such a one
     kept = folded != 0
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
@@ -104,7 +104,7 @@ def _flat(texts: Sequence[str]) -> tuple[Codes, Rows]:
 
 
 @cache
-def _table() -> Codes:
+def compared_as() -> Codes:
     """Code point → the one that is compared; 0: left out, _SEVERAL: the whole name is written out before it is compared."""
     table = np.zeros(_END + 1, dtype=np.uint32)
     for code in range(_END):
@@ -126,7 +126,7 @@ def _table() -> Codes:
 @cache
 def written_as() -> dict[str, str]:
     """Simplified character → the characters that become it, itself not among them: 干 → 乾幹榦."""
-    table, found = _table(), dict[str, str]()
+    table, found = compared_as(), dict[str, str]()
     for code in range(0x3400, 0xA000):
         if table[code] not in (0, code):
             found[chr(table[code])] = found.get(chr(table[code]), "") + chr(code)
