@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
 from spark_jobs.trademark.normalise import LONGEST, Codes, Names, Rows, chinese, compared_as, cores, generic_words, mixed, normalise
-from spark_jobs.trademark.readings import read, repeated, spelled, spelled_starts, syllables, table, ways
+from spark_jobs.trademark.readings import read, repeated, spelled, spelled_starts, syllables, table, ways, without_digits
 
 Keys = NDArray[np.uint64]
 Places = NDArray[np.int32]
@@ -197,7 +197,7 @@ def query(index: Index, names: Sequence[str | None]) -> Candidates:
 
 
 def query_normal(index: Index, names: Names) -> Candidates:
-    """As `query`, for names that are normalised already: where their words begin isn't known, and 茶 TEA CHALI isn't found for 茶里 by its last word."""
+    """As `query`, for names that are normalised already: where their words begin isn't known, so TEA WANGLAOJI isn't asked by its last word."""
     return _query(index, names, None)
 
 
@@ -268,7 +268,7 @@ def _spelled(texts: Names, owners: Places, raw: Sequence[str | None]) -> tuple[N
     whole, started = _Ways(), _Ways()
     for row in np.flatnonzero((letters + digits == texts.lengths) & (letters >= 3)).tolist():
         word, owner = texts.text(row), int(owners[row])
-        word = word.translate(_NO_DIGITS) if digits[row] else word
+        word = without_digits(word) if digits[row] else word
         whole.add(spelled(word), owner)
         started.add(spelled_starts(word), owner)
     for row in np.flatnonzero((digits == texts.lengths) & (digits >= 3) & (digits <= 9)).tolist():
@@ -278,9 +278,6 @@ def _spelled(texts: Names, owners: Places, raw: Sequence[str | None]) -> tuple[N
         if words.lengths[row] >= 4:
             started.add(spelled(words.text(row)), of[row])
     return *whole.done(), *started.done()
-
-
-_NO_DIGITS = dict.fromkeys(range(ord("0"), ord("9") + 1))
 
 
 def _words(raw: Sequence[str | None]) -> tuple[Names, list[int]]:

@@ -196,8 +196,8 @@ def spelled_starts(word: str, most: int = 2) -> list[tuple[int, ...]]:
     at_end[0] = [()]
     for end in range(1, len(word)):
         for n in range(1, min(6, end) + 1):  # a short last syllable leaves more to the first ones
-            for so_far in at_end[end - n] if (points := spellings.get(word[end - n : end])) else ():
-                at_end[end] += [(*so_far, point) for point in points]
+            points = spellings.get(word[end - n : end], ())
+            at_end[end] += [(*so_far, point) for so_far in at_end[end - n] for point in points]
         # Fewer syllables are what is meant more often: xian g is no worse than xi an g.
         at_end[end] = sorted(at_end[end], key=len)[:most]
     return [way for ways_of in at_end for way in ways_of if len(way) > 1]
@@ -209,3 +209,7 @@ def repeated(digits: str) -> tuple[int, ...]:
         return ()
     number = {s: n for n, s in enumerate(syllables(), start=1)}
     return SPELLED + number[_DIGITS[len(digits)]], SPELLED + number[_DIGITS[int(digits[0])]]
+
+
+def without_digits(word: str) -> str:
+    return word.translate(dict.fromkeys(map(ord, "0123456789")))

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
 from spark_jobs.trademark.goods import Relation
-from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, normalise
-from spark_jobs.trademark.readings import SPELLED, confused, spelled, syllables, table
+from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, is_chinese, normalise
+from spark_jobs.trademark.readings import SPELLED, confused, repeated, spelled, spelled_starts, syllables, table, without_digits
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.uint8]
@@ -32,6 +31,7 @@ SAME = 0.995  # from here on it is the same mark
 FIRST_ALIKE = 0.70  # below, a first character differs clearly in sound and shape
 _CONFUSED, _RARE = 0.9, 0.5  # sound of syllables that are confused in the region; of characters that have a rare reading in common
 _CLEAR = 0.5  # the most that a mark with a clearly different first character reaches
+_READ_ON = 0.70  # the most for letters that begin with pinyin and go on with none: LIBAISTR may be 立白 and more, or no pinyin at all
 _PART = 0.95  # of two marks that are the same but for something around it
 _STEPS = 200  # of a likeness in a byte
 _AT_ONCE = 1_000_000  # pairs
@@ -137,19 +137,20 @@ def explain(new: str, prior: str, goods: Relation = Relation.SAME_GROUP, alike: 
 @dataclass(frozen=True)
 class _Side:
     """The names of one side: whole, without generic words, without letters where there are two Chinese characters, and those of letters alone as
-    syllables (the usual way to read them). ``named``: those that have Chinese characters."""
+    syllables (the usual way to read them). ``partly``: which of those are read in part; ``named``: those that have Chinese characters."""
 
     whole: Names
     core: Names
     characters: Names
     spoken: Names
+    partly: NDArray[np.bool_]
     named: NDArray[np.bool_]
 
     @classmethod
     def of(cls, names: Names) -> _Side:
         everyone = np.arange(len(names))
         named = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(chinese(names.codes))])[names.offsets]) > 0
-        return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names), named)
+        return cls(names, names.take(everyone, *cores(names)), _characters(names), *_spoken(names), named)
 
     def headless(self, part: Names) -> NDArray[np.bool_]:
         """Whether a part of a name, for each, doesn't begin with what the name begins with."""
@@ -193,16 +194,21 @@ def _characters(names: Names) -> Names:
     return Names(names.codes[wanted], np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted)])[names.offsets])
 
 
-def _spoken(names: Names) -> Names:
+def _spoken(names: Names) -> tuple[Names, NDArray[np.bool_]]:
+    """(names without Chinese characters as syllables, the usual way to read them; whether only what a name begins with is read so)."""
     found: list[int] = []
-    lengths = np.zeros(len(names), np.int64)
-    small = (names.codes >= ord("a")) & (names.codes <= ord("z"))
-    letters = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(small)])[names.offsets])
-    for row in np.flatnonzero((letters == names.lengths) & (letters >= 3)).tolist():
-        for points in spelled(names.text(row), 1):
-            found += points
-            lengths[row] = len(points)
-    return Names(np.array(found, dtype=np.uint32), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+    lengths, partly = np.zeros(len(names), np.int64), np.zeros(len(names), bool)
+    plain = (names.codes >= ord("0")) & (names.codes <= ord("9")) | (names.codes >= ord("a")) & (names.codes <= ord("z"))
+    counts = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(plain)])[names.offsets])
+    for row in np.flatnonzero((counts == names.lengths) & (counts >= 3)).tolist():
+        text = names.text(row)
+        word = without_digits(text)
+        points = next(iter(spelled(word, 1)), ()) if word else repeated(text)
+        if not points and len(word) > 3 and (starts := spelled_starts(word, 1)):
+            points, partly[row] = starts[-1], True
+        found += points
+        lengths[row] = len(points)
+    return Names(np.array(found, dtype=np.uint32), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])), partly
 
 
 def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
@@ -217,20 +223,29 @@ def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphab
         capped = clear[some] & ~(one.headless(mine)[rows[some]] & other.headless(theirs)[places[some]])
         capped &= mine.lengths[rows[some]] != theirs.lengths[places[some]]
         _better(found, some, mine, theirs, rows, places, alphabet, capped)
-    by_letters = (one.spoken.lengths > 0)[rows] & (other.spoken.lengths == 0)[places]
-    _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, alphabet)
-    to_letters = (one.spoken.lengths == 0)[rows] & (other.spoken.lengths > 0)[places]
-    _better(found, np.flatnonzero(to_letters), one.whole, other.spoken, rows, places, alphabet)
+    by_letters = np.flatnonzero((one.spoken.lengths > 0)[rows] & other.named[places])
+    _better(found, by_letters, one.spoken, other.whole, rows, places, alphabet, most=np.where(one.partly[rows[by_letters]], _READ_ON, 1))
+    to_letters = np.flatnonzero(one.named[rows] & (other.spoken.lengths > 0)[places])
+    _better(found, to_letters, one.whole, other.spoken, rows, places, alphabet, most=np.where(other.partly[places[to_letters]], _READ_ON, 1))
     return found
 
 
 def _better(
-    found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, capped: NDArray[np.bool_] | None = None
+    found: Floats,
+    some: Rows,
+    one: Names,
+    other: Names,
+    rows: Rows,
+    places: Rows,
+    alphabet: _Alphabet,
+    capped: NDArray[np.bool_] | None = None,
+    most: NDArray[np.floating] | float = 1,
 ) -> None:
     """Put in the scores of some pairs in other texts where the marks come out closer.
 
     ``capped``: the texts are the marks without something around them, and which of the marks begin too differently to be similar for that. The same
-    without something around it is contained, not the same; and what a stripped text stands in, but not at its beginning, it isn't.
+    without something around it is contained, not the same; and what a stripped text stands in, but not at its beginning, it isn't. ``most``: that the
+    marks reach.
     """
     if not some.size:
         return
@@ -240,6 +255,7 @@ def _better(
         again[3] = np.where(same, 1, again[3])
         again[5] = np.where(same, _PART, again[5] * 0.98)
         again[5] = np.where(capped, np.minimum(again[5], _CLEAR), again[5])
+    again[5] = np.minimum(again[5], most)
     closer = again[5] > found[5, some]
     found[:, some[closer]] = again[:, closer]
 
@@ -387,9 +403,8 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
         return ["文字相同（不计字体、繁简、大小写和标点）"]
     if len(new) == len(prior) and sorted(new) == sorted(prior) and values["order"] >= 1:
         return ["文字相同，仅排列顺序不同"]
-    letters = new.isascii() != prior.isascii()
-    if letters and values["sound"] >= _CONFUSED and (new if new.isascii() else prior).isalpha():
-        return [f"“{new if new.isascii() else prior}”为“{prior if new.isascii() else new}”的拼音，读音相同"]
+    if said := _said_in_letters(new, prior):
+        return [said]
     found = []
     bare_new, bare_prior = _bare(new), _bare(prior)
     if (bare_new, bare_prior) != (new, prior) and bare_new == bare_prior:
@@ -407,11 +422,51 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
             new, prior = bare_new, bare_prior
         else:
             short, long = sorted((new, prior), key=len)
-            if values["containment"] > 0:
+            if _heard(long[: len(short)], short) >= _CONFUSED:
                 found.append(f"“{long}”的开头与“{short}”读音相同或者相近")
-            found.append(f"字数不同（{len(new)}、{len(prior)}），读音相似度{values['sound']:.2f}，字形相似度{values['shape']:.2f}")
-            return found
+            kinds = _written_in(new), _written_in(prior)
+            if kinds[0] == kinds[1]:
+                differ = f"{kinds[0]}数不同（{len(new)}、{len(prior)}）"
+            else:
+                differ = f"“{new}”为{_KINDS[kinds[0]]}，“{prior}”为{_KINDS[kinds[1]]}"
+            return [*found, f"{differ}，读音相似度{values['sound']:.2f}，字形相似度{values['shape']:.2f}"]
     return found + _by_place(new, prior, shapes)
+
+
+_KINDS = {"字": "汉字", "字母": "字母", "数字": "数字", "字符": "不同文字的组合"}
+
+
+def _written_in(text: str) -> str:
+    """What a text consists of: 字 Chinese characters, 字母 letters, 数字 digits, 字符 several of these."""
+    if chinese(np.array([ord(c) for c in text], np.uint32)).all():
+        return "字"
+    return "数字" if text.isdigit() else "字母" if text.isalpha() and not any(is_chinese(ord(c)) for c in text) else "字符"
+
+
+def _said_in_letters(new: str, prior: str) -> str:
+    """What is said where letters or digits are read as the characters of the other mark; '' where they aren't."""
+    letters, characters = (new, prior) if new.isascii() else (prior, new)
+    if not letters.isascii() or _written_in(characters) != "字":
+        return ""
+    spoken, partly = _spoken(normalise([letters]))
+    read = spoken.text(0)
+    heard = _heard(read[: len(characters)], characters)
+    if heard < _CONFUSED:
+        return ""
+    how = f"读作“{characters}”" if heard == 1 else f"读成与“{characters}”相近的音"
+    if partly[0] or len(read) > len(characters):
+        return f"“{letters}”的开头可按拼音{how}"
+    if letters.isalpha():
+        return f"“{letters}”可按拼音{how}"
+    return f"“{letters}”可{how}" if letters.isdigit() else f"“{letters}”中的字母可按拼音{how}"
+
+
+def _heard(one: str, other: str) -> float:
+    """How alike texts of one length sound where they sound least alike; 0 for texts of different lengths."""
+    if len(one) != len(other) or not one:
+        return 0.0
+    sounds = _sounds(np.array([ord(c) for c in one + other]))
+    return min(float(sounds[n, len(one) + n]) / _STEPS for n in range(len(one)))
 
 
 def _bare(text: str) -> str:
@@ -423,8 +478,9 @@ def _by_place(new: str, prior: str, shapes: csr_array) -> list[str]:
     """What is said of two texts of one length: what is the same, and how what differs sounds and looks."""
     pairs = list(zip(new, prior, strict=True))
     same = sum(a == b for a, b in pairs)
-    word = "字母" if new.isascii() else "字"
-    found = [f"{_count(len(pairs))}{word}中{_count(same)}{word}相同"] if same else []
+    word = _written_in(new + prior)
+    kinds = f"个{word}" if word != "字" else word
+    found = [f"{_count(len(pairs), kinds)}中{_count(same, kinds)}相同"] if same else []
     points = np.array([ord(c) for c in new + prior])
     sounds, looks = _sounds(points), _looks(points, shapes)
     for place, (a, b) in enumerate(pairs):
@@ -433,11 +489,12 @@ def _by_place(new: str, prior: str, shapes: csr_array) -> list[str]:
         heard, seen = sounds[place, len(new) + place] / _STEPS, looks[place, len(new) + place] / _STEPS
         says = "读音相同" if heard == 1 else "读音相近" if heard >= _CONFUSED else ""
         shape = f"字形近似（{seen:.2f}）" if seen >= glyphs.ALIKE else "字形略有相近" if seen > 0 and not says else ""
-        where = "首字" if place == 0 and word == "字" else ""
-        found.append(f"{where}“{a}”与“{b}”{'、'.join(s for s in (says, shape) if s) or ('不同' if word == '字母' else '读音、字形均有明显差异')}")
+        where = "" if place or len(pairs) == 1 or word in ("字母", "数字") else f"首{word}"
+        clearly = "读音、字形均有明显差异" if _written_in(a + b) == "字" else "不同"
+        found.append(f"{where}“{a}”与“{b}”{'、'.join(s for s in (says, shape) if s) or clearly}")
     return found
 
 
-@cache
-def _count(number: int) -> str:
-    return _NUMBERS[number] if number <= 10 else str(number)
+def _count(number: int, kinds: str) -> str:
+    said = _NUMBERS[number] if number <= 10 else str(number)
+    return ("两" if number == 2 and kinds.startswith("个") else said) + kinds

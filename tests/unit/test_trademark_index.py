@@ -160,7 +160,7 @@ def test_an_index_of_other_tables_is_refused(tmp_path, monkeypatch, name):
     save(build(["a"], ["浪奇"]), tmp_path / "index")
     monkeypatch.setattr(indexes, name, lambda: others[name])
     monkeypatch.setattr(indexes, "rests_on", indexes.rests_on.__wrapped__)
-    with pytest.raises(ValueError, match="other readings, characters or generic words .* build it anew"):
+    with pytest.raises(ValueError, match=r"other readings, characters or generic words .* build it anew"):
         load(tmp_path / "index")
 
 
