@@ -188,7 +188,7 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path, name):
 
 def test_what_cannot_be_saved_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="ids"):
-        build([object()], ["浪奇"])
+        build([object()], ["浪奇"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Object arrays"):
         save(dataclasses.replace(build([1], ["浪奇"]), ids=np.array([None])), tmp_path / "index")
     assert list(tmp_path.iterdir()) == []
