@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
 from spark_jobs.trademark.normalise import LONGEST, Codes, Names, Rows, chinese, compared_as, cores, generic_words, mixed, normalise
-from spark_jobs.trademark.readings import read, repeated, spelled, spelled_starts, syllables, table, ways, without_digits
+from spark_jobs.trademark.readings import numerals, read, repeated, spelled, spelled_starts, syllables, table, ways, without_digits
 
 Keys = NDArray[np.uint64]
 Places = NDArray[np.int32]
@@ -261,7 +261,7 @@ class _Ways:
 
 
 def _spelled(texts: Names, owners: Places, raw: Sequence[str | None]) -> tuple[Names, Places, Names, Places]:
-    """(pinyin that texts are but for digits, and digits repeated; whose; pinyin that they begin with, and that a word is; whose)."""
+    """(pinyin that texts are but for digits, and digits alone; whose; pinyin that they begin with, and that a word is; whose)."""
     small = (texts.codes >= ord("a")) & (texts.codes <= ord("z"))
     digit = (texts.codes >= ord("0")) & (texts.codes <= ord("9"))
     letters, digits = (np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[texts.offsets]) for some in (small, digit))
@@ -271,8 +271,9 @@ def _spelled(texts: Names, owners: Places, raw: Sequence[str | None]) -> tuple[N
         word = without_digits(word) if digits[row] else word
         whole.add(spelled(word), owner)
         started.add(spelled_starts(word), owner)
-    for row in np.flatnonzero((digits == texts.lengths) & (digits >= 3) & (digits <= 9)).tolist():
-        whole.add([way for way in [repeated(texts.text(row))] if way], int(owners[row]))
+    for row in np.flatnonzero((digits == texts.lengths) & (digits >= 2) & (digits <= LONGEST)).tolist():
+        text = texts.text(row)
+        whole.add([way for way in (numerals(text), repeated(text)) if way], int(owners[row]))
     words, of = _words(raw)
     for row in range(len(words)):
         if words.lengths[row] >= 4:

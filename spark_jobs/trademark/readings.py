@@ -207,8 +207,18 @@ def repeated(digits: str) -> tuple[int, ...]:
     """A digit that is there three times to nine as two syllables, as code points: 999 → san jiu; () for others."""
     if not 3 <= len(digits) <= 9 or digits != digits[0] * len(digits) or digits[0] not in "0123456789":
         return ()
+    return numerals(str(len(digits)) + digits[0])
+
+
+def numerals(digits: str) -> tuple[int, ...]:
+    """Digits as syllables one by one, as code points: 101 → yi ling yi."""
+    return tuple(_digits()[int(digit)] for digit in digits)
+
+
+@cache
+def _digits() -> tuple[int, ...]:
     number = {s: n for n, s in enumerate(syllables(), start=1)}
-    return SPELLED + number[_DIGITS[len(digits)]], SPELLED + number[_DIGITS[int(digits[0])]]
+    return tuple(SPELLED + number[syllable] for syllable in _DIGITS)
 
 
 def without_digits(word: str) -> str:

@@ -14,7 +14,7 @@ from spark_jobs.trademark import index as indexes
 from spark_jobs.trademark.index import Index, Kind, build, load, query, save
 
 # Beside the trade names of the samples, so that what is asked for is not alone.
-NAMES = [*truth.trade_names(), *truth.LATIN_BRANDS, "康师傅", "未来", "茅台", "newbalance", "七天", "三九"]
+NAMES = [*truth.trade_names(), *truth.LATIN_BRANDS, "康师傅", "未来", "茅台", "newbalance", "七天", "三九", "三六零"]
 
 
 @functools.cache
@@ -62,6 +62,7 @@ def kinds(mark: str, name: str, index: Index | None = None) -> Kind:
         ("TEA WANGLAOJI", "王老吉", Kind.LETTERS),
         ("7天", "七天", Kind.SOUND),
         ("999", "三九", Kind.LETTERS),
+        ("360", "三六零", Kind.LETTERS),
         ("潘寿", "潘高寿", Kind.LESS),
         ("陈李记济", "陈李济", Kind.MORE),
         ("VIPSHOT", "VIPSHOP", Kind.OTHER),
@@ -76,7 +77,14 @@ def test_both_directions_are_found():
     index = build([7], ["浪奇洗衣"])
     assert Kind.SAME in kinds("浪奇", "浪奇洗衣", index)
     assert Kind.LETTERS in kinds("立白", "LI BAI", build(["x"], ["LI BAI"]))
-    for mark, name in (("王老吉", "WANGLAOJI TEA"), ("长隆", "CHANGLONGPARK"), ("立白", "libai168"), ("王老吉", "TEA WANGLAOJI"), ("三九", "999")):
+    for mark, name in (
+        ("王老吉", "WANGLAOJI TEA"),
+        ("长隆", "CHANGLONGPARK"),
+        ("立白", "libai168"),
+        ("王老吉", "TEA WANGLAOJI"),
+        ("三九", "999"),
+        ("一零一", "101"),
+    ):
         assert Kind.LETTERS in kinds(mark, name, build([1], [name]))
     assert Kind.CONTAINS in kinds("WANGLAOJI", "WANGLAOJI TEA", build([1], ["WANGLAOJI TEA"]))
     assert Kind.SOUND in kinds("七天", "7天", build([1], ["7天"]))

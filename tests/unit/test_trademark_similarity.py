@@ -33,6 +33,7 @@ from spark_jobs.trademark.similarity import Verdict, explain, score
         ("浪奇研学", "浪奇"),  # in none of our lists
         ("正宗立白", "立白"),
         ("LIBAI", "立白"),
+        ("360", "三六〇"),
         ("LIBAI立白", "立白"),
         ("浪奇洗衣", "广州浪奇"),
         ("广州浪奇", "正宗浪奇"),  # both begin with what nobody looks at
