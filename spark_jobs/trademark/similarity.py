@@ -137,7 +137,8 @@ def explain(new: str, prior: str, goods: Relation = Relation.SAME_GROUP, alike: 
 @dataclass(frozen=True)
 class _Side:
     """The names of one side: whole, without generic words, without letters where there are two Chinese characters, and those of letters alone as
-    syllables (the usual way to read them). ``partly``: which of those are read in part; ``named``: those that have Chinese characters."""
+    syllables (the usual way to read them). ``partly``: which of those are read in part; ``named``: those that have Chinese characters; ``core_head``,
+    ``characters_head``: how many characters are left out at the beginning; ``tail``: where the generic words at the end begin."""
 
     whole: Names
     core: Names
@@ -145,19 +146,21 @@ class _Side:
     spoken: Names
     partly: NDArray[np.bool_]
     named: NDArray[np.bool_]
+    core_head: Rows
+    characters_head: Rows
+    tail: Rows
 
     @classmethod
     def of(cls, names: Names) -> _Side:
-        everyone = np.arange(len(names))
-        named = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(chinese(names.codes))])[names.offsets]) > 0
-        return cls(names, names.take(everyone, *cores(names)), _characters(names), *_spoken(names), named)
-
-    def headless(self, part: Names) -> NDArray[np.bool_]:
-        """Whether a part of a name, for each, doesn't begin with what the name begins with."""
-        found = np.zeros(len(self.whole), bool)
-        there = np.flatnonzero(self.whole.lengths > 0)
-        found[there] = self.whole.codes[self.whole.offsets[there]] != part.codes[part.offsets[there]]
-        return found
+        is_chinese_there = chinese(names.codes)
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_chinese_there)])
+        skip, left = cores(names)
+        # Letters before the first Chinese character, where they are left out.
+        characters = _characters(names)
+        there = np.concatenate([np.flatnonzero(is_chinese_there), np.zeros(1, np.int64)])
+        head = np.where(characters.lengths < names.lengths, there[before[names.offsets[:-1]]] - names.offsets[:-1], 0)
+        core = names.take(np.arange(len(names)), skip, left)
+        return cls(names, core, characters, *_spoken(names), np.diff(before[names.offsets]) > 0, skip, head, skip + left)
 
 
 @dataclass(frozen=True)
@@ -214,14 +217,19 @@ def _spoken(names: Names) -> tuple[Names, NDArray[np.bool_]]:
 def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
     """Sound, shape, order, containment, first and mark of pairs, shape (6, pairs): of their best way to be compared."""
     found = _compared(one.whole, other.whole, rows, places, alphabet)
-    lengths = one.whole.lengths[rows]
-    clear = (one.named[rows] | other.named[places]) & (lengths == other.whole.lengths[places]) & (lengths >= 3) & (found[4] < FIRST_ALIKE)
-    for mine, theirs in ((one.core, other.core), (one.characters, other.characters)):
+    clear = (one.named[rows] | other.named[places]) & (found[4] < FIRST_ALIKE)
+    # Of the same length, perhaps without 店 behind.
+    lengths, tails = one.whole.lengths[rows], one.tail[rows]
+    clear &= ((lengths == other.whole.lengths[places]) & (lengths >= 3)) | ((tails == other.tail[places]) & (tails >= 3))
+    for mine, theirs, my_head, their_head in (
+        (one.core, other.core, one.core_head, other.core_head),
+        (one.characters, other.characters, one.characters_head, other.characters_head),
+    ):
         some = np.flatnonzero((mine.lengths < one.whole.lengths)[rows] | (theirs.lengths < other.whole.lengths)[places])
-        # 大师傅 isn't 师傅 beside 康师傅: a first character that differs clearly counts, unless both begin with what nobody looks at, or as much
-        # is left of both (浪奇洗衣, 广州浪奇).
-        capped = clear[some] & ~(one.headless(mine)[rows[some]] & other.headless(theirs)[places[some]])
-        capped &= mine.lengths[rows[some]] != theirs.lengths[places[some]]
+        # 大师傅 isn't 师傅 beside 康师傅: a single character that differs clearly counts, unless both begin with one that nobody looks at, or as much is
+        # left of both (浪奇洗衣, 广州浪奇).
+        heads = my_head[rows[some]], their_head[places[some]]
+        capped = clear[some] & (np.maximum(*heads) < 2) & (np.minimum(*heads) == 0) & (mine.lengths[rows[some]] != theirs.lengths[places[some]])
         _better(found, some, mine, theirs, rows, places, alphabet, capped)
     by_letters = np.flatnonzero((one.spoken.lengths > 0)[rows] & other.named[places])
     _better(found, by_letters, one.spoken, other.whole, rows, places, alphabet, most=np.where(one.partly[rows[by_letters]], _READ_ON, 1))

@@ -36,6 +36,7 @@ from spark_jobs.trademark.similarity import Verdict, explain, score
         ("360", "三六〇"),
         ("LIBAI立白", "立白"),
         ("浪奇洗衣", "广州浪奇"),
+        ("浪奇研学", "广州浪奇"),
         ("广州浪奇", "正宗浪奇"),  # both begin with what nobody looks at
         ("帅", "师"),
         ("王老虎", "王老吉"),
@@ -70,6 +71,8 @@ def test_similar_marks_alarm_whichever_is_new(new, prior):
         ("3号店", "一号店"),
         ("大师傅饼家", "康师傅饼家"),
         ("大师傅饼家", "康师傅"),
+        ("大方科苑店", "东方科苑"),
+        ("A师傅店", "康师傅"),
         ("张老吉甲乙丙丁戊", "王老吉甲乙丙丁戊"),  # in no other order
     ],
 )
