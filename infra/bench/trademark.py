@@ -154,7 +154,7 @@ def precision(size: int, ks: tuple[int, ...] = (100, 200, 400, 800)) -> dict[str
 def _ranked(names: list[str], marks: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """(rows, places, totals) of all candidates, the most similar first."""
     index, asked = indexes.build(np.arange(len(names)), names), normalise(marks)
-    found = indexes.query_normal(index, asked)
+    found = indexes.query(index, marks)
     total = score(asked, index.names, found.rows, found.places, None, index.alike).total
     best = np.lexsort((found.places, found.rows, -total))
     return found.rows[best], found.places[best], total[best]

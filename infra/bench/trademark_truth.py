@@ -209,6 +209,13 @@ def _in_letters(name: str, draw: random.Random) -> str:
     return draw.choice(("", "", " ", "-")).join(draw.choice((syllables, [s.upper() for s in syllables], [s.title() for s in syllables])))
 
 
+def _letters_and_more(name: str, draw: random.Random) -> str:
+    """Pinyin in one word with an English word behind or before it, or with digits."""
+    letters = "".join(s.replace("ü", "v") for s in lazy_pinyin(name)).upper()
+    word = draw.choice(("TEA", "RESORT", "PARK", "GROUP", "HOME", "FOOD", "CLUB", "LIFE"))
+    return draw.choice((f"{letters} {word}", f"{letters}{word}", f"{word} {letters}", f"{letters}{draw.randrange(1000)}"))
+
+
 def _letter(name: str, draw: random.Random) -> str:
     place, letter, what = draw.randrange(len(name)), draw.choice("ABCDEFGHIKLMNOPRSTUVXYZ"), draw.randrange(4)
     if what == 3 and place < len(name) - 1:
@@ -241,6 +248,7 @@ STYLES: dict[str, Change] = {
     "pinyin": _in_letters,
     "letters": lambda name, draw: None,  # of Latin marks, see `made`
     "sound and shape": _mixed,
+    "pinyin and more": _letters_and_more,
 }
 # Outside of what an index has to find: reported, not counted.
 BEYOND = frozenset({"sound and shape", "shared part"})

@@ -5,14 +5,19 @@ of the alphabet. So nothing is compared with everything, and a mark of two chara
 how similar it is, `spark_jobs.trademark.similarity` says.
 
 An index is arrays only: saved as a folder of .npy files, it is mapped into memory by all who read it. The names of an index are of one time, it is built anew
-for another.
+for another, and for other tables of readings, characters or generic words: the keys rest on them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +25,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
-from spark_jobs.trademark.normalise import LONGEST, Codes, Names, Rows, chinese, cores, mixed, normalise
-from spark_jobs.trademark.readings import read, spelled, ways
+from spark_jobs.trademark.normalise import LONGEST, Codes, Names, Rows, chinese, compared_as, cores, generic_words, mixed, normalise
+from spark_jobs.trademark.readings import numerals, read, repeated, spelled, spelled_starts, syllables, table, ways, without_digits
 
 Keys = NDArray[np.uint64]
 Places = NDArray[np.int32]
 Bits = NDArray[np.uint16]
 
-VERSION = 1  # of the files
+VERSION = 2  # of the files, and of how keys are made
 _BUILT_AT_ONCE = 400_000  # names
 _ASKED_AT_ONCE = 2_000  # names
 # Families of keys. The parts of a name are numbered by the seed of the key: a name without its second character has no key of one without its third.
 FAMILIES = ("whole", "parts", "sounds", "letters", "orders", "sound_parts")
-_HALVES, _ORDER = 40, 41  # seeds
+_HALVES, _ORDER, _STARTS = 40, 41, 42  # seeds
+_APART = re.compile(r"[^\w]+|_+")  # between the words of a name
 
 
 class Kind(IntFlag):
@@ -40,7 +46,7 @@ class Kind(IntFlag):
 
     SAME = 1  # the same characters, perhaps without generic words
     SOUND = 2  # read alike
-    LETTERS = 4  # one spells in letters what the other is read as
+    LETTERS = 4  # one spells in letters or digits what the other is read as
     ORDER = 8  # the same syllables, or words of letters, in another order
     SHAPE = 16  # a character is a look-alike (the others are at least read alike)
     OTHER = 32  # one character or letter is another one
@@ -77,27 +83,33 @@ class Index:
 
 @dataclass(frozen=True)
 class _Forms:
-    """The texts under which names are found: whole, without generic words, Chinese and Latin part; ``spelled``: pinyin in letters, as syllables."""
+    """The texts under which names are found: whole, without generic words, Chinese and Latin part; ``spelled``: pinyin in letters, as syllables;
+    ``started``: pinyin that letters begin with, or that is one word of several."""
 
     texts: Names
     owners: Places
     spelled: Names
     spelled_owners: Places
+    started: Names
+    started_owners: Places
 
 
 def build(ids: Sequence[int] | Sequence[str] | NDArray[np.generic], names: Sequence[str | None]) -> Index:
     """Return an index of names. ``ids``: one for each name, of any type but objects; they may repeat.
 
     Raises:
-        ValueError: not as many ids as names.
+        ValueError: not as many ids as names, or ids that are objects.
     """
     if len(ids) != len(names):
         raise ValueError(f"{len(ids)} ids, {len(names)} names")
+    known = np.asarray(ids)
+    if known.dtype.hasobject or known.ndim != 1:
+        raise ValueError(f"ids have to be numbers or texts of one type, not {known.dtype} of shape {known.shape}")
     normal = normalise(names)
     parts: dict[str, list[tuple[Keys, Places]]] = {family: [] for family in FAMILIES}
     for first in range(0, len(normal), _BUILT_AT_ONCE):
         some = np.arange(first, min(first + _BUILT_AT_ONCE, len(normal)))
-        for family, keys, owners in _written(_forms(normal.take(some))):
+        for family, keys, owners in _written(_forms(normal.take(some), names[first : first + _BUILT_AT_ONCE])):
             parts[family].append((keys, owners + np.int32(first)))
     families = {}
     for family in FAMILIES:
@@ -107,18 +119,38 @@ def build(ids: Sequence[int] | Sequence[str] | NDArray[np.generic], names: Seque
         del found
         order = np.argsort(keys)
         families[family] = (keys[order], owners[order])
-    return Index(np.asarray(ids), normal, families, glyphs.neighbours())
+    return Index(known, normal, families, glyphs.neighbours())
+
+
+@cache
+def rests_on() -> str:
+    """A digest of the tables that keys are made of: syllables, how characters are read and folded, how they are normalised, generic words."""
+    found = hashlib.sha256()
+    for part in ("\n".join(syllables()), *("\n".join(sorted(words)) for words in generic_words())):
+        found.update(part.encode() + b"\0")
+    for array in (table().folded, table().counts, compared_as()):
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def save(index: Index, folder: Path) -> None:
-    """Write an index into a folder that doesn't exist yet. Raises FileExistsError."""
-    folder.mkdir(parents=True)
-    arrays = {"version": np.array(VERSION), "ids": index.ids, "codes": index.names.codes, "offsets": index.names.offsets}
+    """Write an index into a folder that doesn't exist yet: whole, or not at all. Raises FileExistsError."""
+    if folder.exists():
+        raise FileExistsError(f"{folder} is there already")
+    arrays = {"version": np.array(VERSION), "rests_on": np.array(rests_on())}
+    arrays |= {"ids": index.ids, "codes": index.names.codes, "offsets": index.names.offsets}
     arrays |= {"alike_score": index.alike.data, "alike_other": index.alike.indices, "alike_start": index.alike.indptr}
     for family, (keys, owners) in index.families.items():
         arrays |= {f"{family}_keys": keys, f"{family}_owners": owners}
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    beside.mkdir(parents=True)
+    try:
+        for name, array in arrays.items():
+            np.save(beside / f"{name}.npy", array, allow_pickle=False)
+        beside.rename(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
 
 
 def load(folder: Path) -> Index:
@@ -126,31 +158,55 @@ def load(folder: Path) -> Index:
 
     Raises:
         FileNotFoundError: no index is there, or not a whole one.
-        ValueError: it was written by another version.
+        ValueError: it was written by another version or with other tables, or a file is damaged: it has to be built anew.
     """
 
-    def array(name: str) -> NDArray[np.generic]:
-        return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+    def array(name: str, mapped: bool = True) -> NDArray[np.generic]:
+        file = folder / f"{name}.npy"
+        try:
+            return np.asarray(np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False))
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{file} is damaged ({error}): build the index anew") from error
 
-    if (found := int(np.load(folder / "version.npy"))) != VERSION:
+    if (found := array("version", mapped=False).tolist()) != VERSION:
         raise ValueError(f"{folder} is of version {found}, not {VERSION}: build it anew")
-    names = Names(array("codes"), array("offsets"))  # type: ignore[arg-type]
+    if array("rests_on", mapped=False).tolist() != rests_on():
+        raise ValueError(
+            f"{folder} was built with other readings, characters or generic words than there are now, and would miss names: build it anew"
+        )
+    ids, points, offsets = array("ids"), array("codes"), array("offsets")
     families = {f: (array(f"{f}_keys"), array(f"{f}_owners")) for f in FAMILIES}
-    alike = csr_array((array("alike_score"), array("alike_other"), array("alike_start")), shape=(0x10000, 0x10000))
-    return Index(array("ids"), names, families, alike)  # type: ignore[arg-type]
+    score, other, start = (array(f"alike_{part}") for part in ("score", "other", "start"))
+    lengths = [
+        (len(offsets), len(ids) + 1),
+        (len(points), int(offsets[-1])),
+        (len(start), 0x10001),
+        (len(score), int(start[-1])),
+        (len(other), len(score)),
+    ]
+    lengths += [(len(keys), len(owners)) for keys, owners in families.values()]
+    if any(one != another for one, another in lengths):
+        raise ValueError(f"{folder} has parts that don't belong together: build it anew")
+    alike = csr_array((score, other, start), shape=(0x10000, 0x10000))
+    return Index(ids, Names(points, offsets), families, alike)  # type: ignore[arg-type]
 
 
 def query(index: Index, names: Sequence[str | None]) -> Candidates:
     """Return the names of the index that come close to each of ``names`` in some way (see `Kind`)."""
-    return query_normal(index, normalise(names))
+    return _query(index, normalise(names), names)
 
 
 def query_normal(index: Index, names: Names) -> Candidates:
-    """As `query`, for names that are normalised already."""
+    """As `query`, for names that are normalised already: where their words begin isn't known, so TEA WANGLAOJI isn't asked by its last word."""
+    return _query(index, names, None)
+
+
+def _query(index: Index, names: Names, raw: Sequence[str | None] | None) -> Candidates:
     found = []
     for first in range(0, len(names), _ASKED_AT_ONCE):
         some = np.arange(first, min(first + _ASKED_AT_ONCE, len(names)))
-        found.append(_together(_found(index, names.take(some)), first))
+        forms = _forms(names.take(some), raw[first : first + _ASKED_AT_ONCE] if raw is not None else ())
+        found.append(_together(_found(index, forms), first))
     if not found:
         return Candidates(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint16))
     return Candidates(*(np.concatenate(column) for column in zip(*found, strict=True)))
@@ -159,7 +215,8 @@ def query_normal(index: Index, names: Names) -> Candidates:
 # ---- texts ----
 
 
-def _forms(names: Names) -> _Forms:
+def _forms(names: Names, raw: Sequence[str | None]) -> _Forms:
+    """``raw``: the names as they are written, of which the words are taken; () where they aren't known."""
     everyone = np.arange(len(names))
     whole = names.take(everyone, 0, np.minimum(names.lengths, LONGEST))
     skip, left = cores(names)
@@ -176,7 +233,7 @@ def _forms(names: Names) -> _Forms:
         enough = np.flatnonzero(part.lengths >= least)
         found.append((part.take(enough, 0, np.minimum(part.lengths[enough], LONGEST)), both[enough]))
     texts, owners = _joined([f for f, _ in found]), np.concatenate([o for _, o in found]).astype(np.int32)
-    return _Forms(texts, owners, *_spelled(_joined([names, part]), np.concatenate([everyone, both]).astype(np.int32)))
+    return _Forms(texts, owners, *_spelled(_joined([names, part]), np.concatenate([everyone, both]).astype(np.int32), raw))
 
 
 def _joined(several: Sequence[Names]) -> Names:
@@ -184,19 +241,50 @@ def _joined(several: Sequence[Names]) -> Names:
     return Names(np.concatenate([n.codes for n in several]), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
 
-def _spelled(texts: Names, owners: Places) -> tuple[Names, Places]:
+class _Ways:
+    """Names of syllables with their owners, as they are collected one by one."""
+
+    def __init__(self) -> None:
+        self.flat: list[int] = []
+        self.lengths: list[int] = []
+        self.owners: list[int] = []
+
+    def add(self, ways_of: Sequence[tuple[int, ...]], owner: int) -> None:
+        for points in ways_of:
+            self.flat += points
+            self.lengths.append(len(points))
+            self.owners.append(owner)
+
+    def done(self) -> tuple[Names, Places]:
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(self.lengths, dtype=np.int64))])
+        return Names(np.array(self.flat, dtype=np.uint32), offsets), np.array(self.owners, dtype=np.int32)
+
+
+def _spelled(texts: Names, owners: Places, raw: Sequence[str | None]) -> tuple[Names, Places, Names, Places]:
+    """(pinyin that texts are but for digits, and digits alone; whose; pinyin that they begin with, and that a word is; whose)."""
     small = (texts.codes >= ord("a")) & (texts.codes <= ord("z"))
-    letters = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(small)])[texts.offsets])
-    flat: list[int] = []
-    lengths: list[int] = []
-    whose: list[int] = []
-    for row in np.flatnonzero((letters == texts.lengths) & (letters >= 3)).tolist():
-        for points in spelled(texts.text(row)):
-            flat += points
-            lengths.append(len(points))
-            whose.append(int(owners[row]))
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, dtype=np.int64))])
-    return Names(np.array(flat, dtype=np.uint32), offsets), np.array(whose, dtype=np.int32)
+    digit = (texts.codes >= ord("0")) & (texts.codes <= ord("9"))
+    letters, digits = (np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[texts.offsets]) for some in (small, digit))
+    whole, started = _Ways(), _Ways()
+    for row in np.flatnonzero((letters + digits == texts.lengths) & (letters >= 3)).tolist():
+        word, owner = texts.text(row), int(owners[row])
+        word = without_digits(word) if digits[row] else word
+        whole.add(spelled(word), owner)
+        started.add(spelled_starts(word), owner)
+    for row in np.flatnonzero((digits == texts.lengths) & (digits >= 2) & (digits <= LONGEST)).tolist():
+        text = texts.text(row)
+        whole.add([way for way in (numerals(text), repeated(text)) if way], int(owners[row]))
+    words, of = _words(raw)
+    for row in range(len(words)):
+        if words.lengths[row] >= 4:
+            started.add(spelled(words.text(row)), of[row])
+    return *whole.done(), *started.done()
+
+
+def _words(raw: Sequence[str | None]) -> tuple[Names, list[int]]:
+    """The words of names of several with letters, and whose they are."""
+    found = [(word, row) for row, name in enumerate(raw) if name and not name.isalnum() for word in _APART.split(name) if len(word) >= 4]
+    return normalise([word for word, _ in found]), [row for _, row in found]
 
 
 def _by_length(names: Names) -> Iterator[tuple[Rows, Codes]]:
@@ -235,8 +323,8 @@ def _written(forms: _Forms) -> Iterator[tuple[str, Keys, Places]]:
         length, owners = of.shape[1], forms.owners[rows]
         yield "whole", mixed(of), owners
         named = _has_chinese(of)
-        sounding, syllables = ways(of[named])
-        yield "sounds", mixed(syllables), owners[named][sounding]
+        sounding, spoken = ways(of[named])
+        yield "sounds", mixed(spoken), owners[named][sounding]
         if length > 1:
             yield "orders", _order(of[named]), owners[named]
         parted = length >= _least(of)
@@ -252,6 +340,8 @@ def _written(forms: _Forms) -> Iterator[tuple[str, Keys, Places]]:
                 yield "sound_parts", _without(first_way, place), owners[named]
     for rows, of in _by_length(forms.spelled):
         yield "letters", mixed(read(of)[0][..., 0]), forms.spelled_owners[rows]
+    for rows, of in _by_length(forms.started):
+        yield "letters", mixed(read(of)[0][..., 0], seed=_STARTS), forms.started_owners[rows]
 
 
 @dataclass(frozen=True)
@@ -288,16 +378,20 @@ def _asked(forms: _Forms, alike: csr_array) -> Iterator[_Asked]:
         keys = mixed(read(of)[0][..., 0])
         yield _Asked("sounds", Kind.LETTERS, keys, owners)
         yield _Asked("letters", Kind.SOUND, keys, owners)
+        yield _Asked("letters", Kind.CONTAINS, mixed(read(of)[0][..., 0], seed=_STARTS), owners)
+    for rows, of in _by_length(forms.started):
+        yield _Asked("sounds", Kind.LETTERS | Kind.CONTAINS, mixed(read(of)[0][..., 0]), forms.started_owners[rows].astype(np.int64))
 
 
 def _asked_by_sound(of: Codes, owners: NDArray[np.int64]) -> Iterator[_Asked]:
     length = of.shape[1]
-    sounding, syllables = ways(of)
-    keys = mixed(syllables)
+    sounding, spoken = ways(of)
+    keys = mixed(spoken)
     yield _Asked("sounds", Kind.SOUND, keys, owners[sounding])
     if length > 1:
         yield _Asked("letters", Kind.LETTERS, keys, owners[sounding])
-        yield _Asked("orders", Kind.ORDER, mixed(np.sort(syllables, axis=1), seed=_ORDER), owners[sounding])
+        yield _Asked("letters", Kind.LETTERS | Kind.CONTAINS, mixed(spoken, seed=_STARTS), owners[sounding])
+        yield _Asked("orders", Kind.ORDER, mixed(np.sort(spoken, axis=1), seed=_ORDER), owners[sounding])
     first_way = read(of)[0][..., 0]
     for place in range(length if length >= 4 else 0):
         yield _Asked("sound_parts", Kind.SOUND_PART, _without(first_way, place), owners)
@@ -367,9 +461,9 @@ def _asked_by_pieces(of: Codes, owners: NDArray[np.int64], named: NDArray[np.boo
 # ---- looking up ----
 
 
-def _found(index: Index, names: Names) -> Iterator[tuple[NDArray[np.int64], Places, Bits]]:
+def _found(index: Index, forms: _Forms) -> Iterator[tuple[NDArray[np.int64], Places, Bits]]:
     by_family: dict[str, list[_Asked]] = {}
-    for asked in _asked(_forms(names), index.alike):
+    for asked in _asked(forms, index.alike):
         by_family.setdefault(asked.family, []).append(asked)
     for family, several in by_family.items():
         keys, owners = index.families[family]

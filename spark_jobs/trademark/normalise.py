@@ -22,7 +22,20 @@ Rows = NDArray[np.int64]
 
 LONGEST = 16  # characters of a name that are compared; what follows is looked at by nobody
 _END = 0x323B0  # the first code point behind the Chinese characters
-_SEVERAL = 0xFFFFFFFF  # one sign that stands for several: ﬁ, ㍿
+_SEVERAL = 0xFFFFFFFF  # one sign that stands for several: ﬁ, ㍿, œ; or for a part of a syllable of Hangul
+_NO_LETTERS = "™℠"  # they say that a name is a mark, and are none of its letters
+# Letters that are no others with an accent, as NFKC has it, and what they are written for where they can't be written.
+_PLAIN = dict(zip("łøđħŧıȷŀɨʉƀ", "lodhtijliub", strict=True)) | {"œ": "oe", "æ": "ae", "ß": "ss", "þ": "th", "ð": "d", "ŋ": "ng", "ĸ": "k"}
+# CJK radicals U+2E81 to U+2EF3 that a PDF may have for the characters (⻓ for 长): Equivalent_Unified_Ideograph of the Unicode Character Database 14.0.
+_RADICALS = dict(
+    zip(
+        "⺁⺂⺃⺄⺅⺆⺇⺈⺉⺊⺋⺌⺍⺎⺏⺐⺑⺒⺓⺔⺕⺖⺗⺘⺙⺛⺜⺝⺞⺟⺠⺡⺢⺣⺤⺥⺦⺧⺨⺩⺪⺫⺬⺭⺮⺯⺰⺱⺲⺳⺴⺵⺶⺷⺸⺹⺺"
+        "⺻⺼⺽⺾⺿⻀⻁⻂⻃⻄⻅⻆⻇⻈⻉⻊⻋⻌⻍⻎⻏⻐⻑⻒⻓⻔⻕⻖⻗⻘⻙⻚⻛⻜⻝⻞⻟⻠⻡⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
+        "厂乛乚乙亻冂𠘨刀刂卜㔾小小兀尣尢𡯂巳幺彑彐忄心扌攵旡日月歺母民氵氺灬爫爫丬牛犭王𤴔目示礻𥫗糹纟罓罒㓁冗𦉫羊𦍌𦍋耂肀"
+        "聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶辶邑钅長镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
+        strict=True,
+    )
+)
 # Letters of other alphabets that nobody can tell from Latin ones, in upper case.
 _LATIN_TWINS = dict(zip("АВЕКМНОРСТХІЅЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEKMHOPCTXISJABEZHIKMNOPTYX", strict=True))
 # Words of praise, age and size before a mark, and places; behind it words for a brand or a shop. Trades are counted in the register (name_trade_words).
@@ -65,17 +78,21 @@ class Names:
 
 
 def normalise(names: Sequence[str | None]) -> Names:
-    """Names in simplified characters and lower-case letters without accents, without blanks and signs; None and '' have no characters."""
+    """Names in simplified characters and lower-case letters without accents, without blanks and signs; None and '' have no characters.
+
+    Whatever NFKC makes a letter or digit of is one: Ⓛ, ⽴, ⑦. Letters of alphabets that we know nothing of stay themselves.
+    """
     texts = [name or "" for name in names]
     flat, offsets = _flat(texts)
-    folded = _table()[np.minimum(flat, _END)]
+    folded = compared_as()[np.minimum(flat, _END)]
     several = np.flatnonzero(folded == _SEVERAL)
     if several.size:
         for row in np.unique(np.searchsorted(offsets, several, side="right") - 1).tolist():
-            texts[row] = unicodedata.normalize("NFKC", texts[row])
+            texts[row] = _written_out(texts[row])
         flat, offsets = _flat(texts)
-        folded = _table()[np.minimum(flat, _END)]
-    kept = (folded != 0) & (folded != _SEVERAL)
+        folded = compared_as()[np.minimum(flat, _END)]
+        folded = np.where(folded == _SEVERAL, flat, folded)  # what stands for several alone: 정, a lone part of such a one
+    kept = folded != 0
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
     return Names(folded[kept], before[offsets])
 
@@ -87,13 +104,16 @@ def _flat(texts: Sequence[str]) -> tuple[Codes, Rows]:
 
 
 @cache
-def _table() -> Codes:
-    """Code point → the one that is compared; 0: left out."""
+def compared_as() -> Codes:
+    """Code point → the one that is compared; 0: left out, _SEVERAL: the whole name is written out before it is compared."""
     table = np.zeros(_END + 1, dtype=np.uint32)
-    for code in (*range(0xD800), *range(0xF900, 0x10000), *range(0x1D400, 0x1D800), *range(0x20000, _END)):
-        sign = chr(code)
-        if sign.isalnum():
-            table[code] = _folded(sign)
+    for code in range(_END):
+        if _is_part(code):
+            table[code] = _SEVERAL
+        elif 0xAC00 <= code <= 0xD7A3 or 0x3400 <= code < 0xA000:
+            table[code] = code
+        elif letters := _letters(chr(code)):
+            table[code] = ord(letters) if len(letters) == 1 else _SEVERAL
     table[0x3007] = ord("零")  # 〇 is a numeral sign, not a letter
     chinese = [c for c in np.flatnonzero(table).tolist() if is_chinese(table[c])]
     simple = opencc.OpenCC("t2s").convert("\n".join(chr(table[c]) for c in chinese)).split("\n")
@@ -106,19 +126,35 @@ def _table() -> Codes:
 @cache
 def written_as() -> dict[str, str]:
     """Simplified character → the characters that become it, itself not among them: 干 → 乾幹榦."""
-    table, found = _table(), dict[str, str]()
+    table, found = compared_as(), dict[str, str]()
     for code in range(0x3400, 0xA000):
         if table[code] not in (0, code):
             found[chr(table[code])] = found.get(chr(table[code]), "") + chr(code)
     return found
 
 
-def _folded(sign: str) -> int:
-    if is_chinese(ord(sign)) and ord(sign) < 0xF900:
-        return ord(sign)
-    plain = "".join(c for c in unicodedata.normalize("NFKD", sign) if not unicodedata.combining(c) and c.isalnum())
-    plain = "".join(_LATIN_TWINS.get(c.upper(), c) for c in plain).lower()
-    return 0 if not plain else ord(plain) if len(plain) == 1 else _SEVERAL
+def _letters(sign: str) -> str:
+    """The letters and digits that a sign stands for, in lower case and without accents."""
+    if sign in _NO_LETTERS:
+        return ""
+    found = ""
+    for letter in unicodedata.normalize("NFKC", _RADICALS.get(sign, sign)):
+        if letter.isalnum():
+            bare = "".join(c for c in unicodedata.normalize("NFD", letter) if c.isalnum() and not unicodedata.combining(c))
+            one = bare if len(bare) == 1 else letter
+            one = _LATIN_TWINS.get(one.upper(), one).lower()
+            found += _PLAIN.get(one, one)
+    return found
+
+
+def _is_part(code: int) -> bool:
+    """Whether a code point is a part of a syllable of Hangul, which neighbours make whole."""
+    return 0x1100 <= code <= 0x11FF or 0x3131 <= code <= 0x318E or 0xA960 <= code <= 0xA97C or 0xD7B0 <= code <= 0xD7FB or 0xFFA1 <= code <= 0xFFDC
+
+
+def _written_out(text: str) -> str:
+    """A name of letters and digits alone that each stand for themselves; parts of syllables are put together once nothing is between them."""
+    return unicodedata.normalize("NFC", "".join(map(_letters, unicodedata.normalize("NFKC", "".join(c for c in text if c not in _NO_LETTERS)))))
 
 
 def is_chinese(code: int) -> bool:

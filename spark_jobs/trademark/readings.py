@@ -2,7 +2,7 @@
 
 Candidates are looked for under all readings of a character, rare ones too: what a phrase suggests is wrong for marks as often as not (pypinyin reads 长隆 as
 zhǎng lóng). What is said of a pair rests on readings that are alive, which words of the language have: 方 was once read wang, and nobody hears it so. Tones are
-left out. Folded are z/zh, c/ch, s/sh, n/l at the beginning and en/eng, in/ing at the end. hu/f is not: 华 and 发, 辉 and 飞 are among the most usual
+left out. Digits are read as their numerals are, 7天 as 七天, and a digit repeated as how often it is there, 999 as 三九. Folded are z/zh, c/ch, s/sh, n/l at the beginning and en/eng, in/ing at the end. hu/f is not: 华 and 发, 辉 and 飞 are among the most usual
 characters of marks, and nobody takes 华达 for 发达.
 """
 
@@ -28,6 +28,7 @@ SPELLED = 0xE000  # private-use code points that stand for a syllable written in
 _TONES = dict.fromkeys((0x300, 0x301, 0x302, 0x304, 0x30C))
 _NO_SYLLABLES = frozenset(("hm", "hng", "m", "n", "ng"))  # sighs
 _LONGEST = 36  # letters of a word that are taken apart
+_DIGITS = ("ling", "yi", "er", "san", "si", "wu", "liu", "qi", "ba", "jiu")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Table:
     """Readings of the code points below 0x10000, the usual one first; the numbers of syllables begin at 1, 0 is none.
 
     ``exact``, ``folded``: shape (0x10000, MOST), without repetition; ``alive``: as exact, those alone that words have, and the usual one; ``counts``: how
-    many folded ones a character has, at least 1. What is no Chinese character is read as itself: its number is negative.
+    many folded ones a character has, at least 1. What is neither a Chinese character nor a digit is read as itself: its number is negative.
     """
 
     exact: Syllables
@@ -111,6 +112,8 @@ def table() -> Table:
     for code in pinyin_dict:
         if code < 0x10000 and (ways := readings(chr(code))):
             put(code, ways)
+    for digit, syllable in enumerate(_DIGITS):
+        put(ord("0") + digit, (syllable,))
     for syllable, n in number.items():
         put(SPELLED + n, (syllable,))
     return Table(exact, folded, alive, counts)
@@ -180,3 +183,43 @@ def spelled(word: str, most: int = 4) -> list[tuple[int, ...]]:
             if ends[at + n]:
                 waiting += [(at + n, (*so_far, point)) for point in spellings.get(word[at : at + n], ())]
     return found
+
+
+def spelled_starts(word: str, most: int = 2) -> list[tuple[int, ...]]:
+    """The pinyin of at least two syllables that a word of letters begins with, without the whole word: changlongpark → chang long, chang long pa.
+
+    The shortest come first; of each length in letters at most ``most`` ways, those with the longer first syllables before.
+    """
+    spellings = _spellings()
+    word = word[:_LONGEST]
+    at_end: list[list[tuple[int, ...]]] = [[] for _ in range(len(word) + 1)]
+    at_end[0] = [()]
+    for end in range(1, len(word)):
+        for n in range(1, min(6, end) + 1):  # a short last syllable leaves more to the first ones
+            points = spellings.get(word[end - n : end], ())
+            at_end[end] += [(*so_far, point) for so_far in at_end[end - n] for point in points]
+        # Fewer syllables are what is meant more often: xian g is no worse than xi an g.
+        at_end[end] = sorted(at_end[end], key=len)[:most]
+    return [way for ways_of in at_end for way in ways_of if len(way) > 1]
+
+
+def repeated(digits: str) -> tuple[int, ...]:
+    """A digit that is there three times to nine as two syllables, as code points: 999 → san jiu; () for others."""
+    if not 3 <= len(digits) <= 9 or digits != digits[0] * len(digits) or digits[0] not in "0123456789":
+        return ()
+    return numerals(str(len(digits)) + digits[0])
+
+
+def numerals(digits: str) -> tuple[int, ...]:
+    """Digits as syllables one by one, as code points: 101 → yi ling yi."""
+    return tuple(_digits()[int(digit)] for digit in digits)
+
+
+@cache
+def _digits() -> tuple[int, ...]:
+    number = {s: n for n, s in enumerate(syllables(), start=1)}
+    return tuple(SPELLED + number[syllable] for syllable in _DIGITS)
+
+
+def without_digits(word: str) -> str:
+    return word.translate(dict.fromkeys(map(ord, "0123456789")))

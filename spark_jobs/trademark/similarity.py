@@ -2,7 +2,7 @@
 
 After the examiner's rules (商标审查审理指南, similar marks of words): the same characters in another shape or order; three or more characters of which single
 ones differ, unless the first one differs clearly; letters, four or more, of which single ones differ; a mark with a generic name, place or word of quality
-beside it. Meaning is not judged: who reads an alarm does. Goods are somebody else's to compare; their relation comes in as one of four levels (`Goods`).
+beside it. Meaning is not judged: who reads an alarm does. Goods are compared by `spark_jobs.trademark.goods`; their `Relation` comes in.
 
 All scores are from 0 (nothing alike) to 1, and the same whichever of the two is new. Weights and limits are ours, set on the cases of the unit tests.
 """
@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from spark_jobs.trademark import glyphs
-from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, normalise
-from spark_jobs.trademark.readings import SPELLED, confused, spelled, syllables, table
+from spark_jobs.trademark.goods import Relation
+from spark_jobs.trademark.normalise import LONGEST, Names, Rows, chinese, cores, is_chinese, normalise
+from spark_jobs.trademark.readings import SPELLED, confused, repeated, spelled, spelled_starts, syllables, table, without_digits
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.uint8]
@@ -31,22 +31,22 @@ SAME = 0.995  # from here on it is the same mark
 FIRST_ALIKE = 0.70  # below, a first character differs clearly in sound and shape
 _CONFUSED, _RARE = 0.9, 0.5  # sound of syllables that are confused in the region; of characters that have a rare reading in common
 _CLEAR = 0.5  # the most that a mark with a clearly different first character reaches
+_READ_ON = 0.70  # the most for letters that begin with pinyin and go on with none: LIBAISTR may be 立白 and more, or no pinyin at all
+_PART = 0.95  # of two marks that are the same but for something around it
 _STEPS = 200  # of a likeness in a byte
 _AT_ONCE = 1_000_000  # pairs
 _CELLS = 8_000_000  # cells of the tables of a group of pairs
 
 
-class Goods(IntEnum):
-    """How the goods of two marks are related, the closest last."""
-
-    NONE = 0
-    SAME_CLASS = 1
-    CROSS_GROUP = 2  # similar by a note of the classification, across groups
-    SAME_GROUP = 3
-
-
-_OF_GOODS = np.array([0.60, 0.85, 0.95, 1.00], dtype=np.float32)
-_GOODS_SAY = ("商品无类似关系", "商品属同一类别、不同类似群", "商品跨类似群近似", "商品属同一类似群")
+# By `Relation`. Whether classes with similar groups matter is not known before the groups are: between nothing and the same class.
+_OF_GOODS = np.array([0.60, 0.75, 0.85, 0.95, 1.00], dtype=np.float32)
+_GOODS_SAY = (
+    "商品无类似关系",
+    "商品所属类别之间有类似群，是否涉及尚不知",
+    "商品属同一类别、不同类似群",
+    "商品跨类似群近似",
+    "商品属同一类似群",
+)
 
 
 class Verdict(IntEnum):
@@ -99,7 +99,7 @@ def score(
 ) -> Scores:
     """Return the scores of pairs: name ``rows[n]`` of ``new`` with name ``places[n]`` of ``prior``.
 
-    ``goods``: of `Goods`, for each pair; None: of all the same group. ``alike``: of `glyphs.neighbours`, where an index has it already.
+    ``goods``: of `Relation`, for each pair; None: of all the same group. ``alike``: of `glyphs.neighbours`, where an index has it already.
     """
     shapes = glyphs.neighbours() if alike is None else alike
     # Each name once, without what nobody looks at; most are in many pairs.
@@ -112,12 +112,15 @@ def score(
         some = slice(first, first + _AT_ONCE)
         parts[:, some] = _pairs(one, other, of_mine[some], of_theirs[some], alphabet)
     sound, shape, order, containment, first_character, mark = parts
-    total = mark * _OF_GOODS[np.full(len(rows), Goods.SAME_GROUP) if goods is None else goods]
+    # What is behind the characters that are compared makes two marks no longer the same.
+    beyond = np.flatnonzero((mark >= SAME) & ((new.lengths[rows] > LONGEST) | (prior.lengths[places] > LONGEST)))
+    mark[[n for n in beyond.tolist() if new.text(rows[n]) != prior.text(places[n])]] = _PART
+    total = mark * _OF_GOODS[np.full(len(rows), Relation.SAME_GROUP) if goods is None else goods]
     verdict = np.digitize(total, [DOUBT, ALARM, SAME]).astype(np.int8)
     return Scores(sound, shape, order, containment, first_character, mark, total, verdict)
 
 
-def explain(new: str, prior: str, goods: Goods = Goods.SAME_GROUP, alike: csr_array | None = None) -> Explanation:
+def explain(new: str, prior: str, goods: Relation = Relation.SAME_GROUP, alike: csr_array | None = None) -> Explanation:
     """Return the scores of one pair with the sentence that a reader gets; ``alike`` as in `score`."""
     shapes = glyphs.neighbours() if alike is None else alike
     names = normalise([new, prior])
@@ -134,17 +137,30 @@ def explain(new: str, prior: str, goods: Goods = Goods.SAME_GROUP, alike: csr_ar
 @dataclass(frozen=True)
 class _Side:
     """The names of one side: whole, without generic words, without letters where there are two Chinese characters, and those of letters alone as
-    syllables (the usual way to read them)."""
+    syllables (the usual way to read them). ``partly``: which of those are read in part; ``named``: those that have Chinese characters; ``core_head``,
+    ``characters_head``: how many characters are left out at the beginning; ``tail``: where the generic words at the end begin."""
 
     whole: Names
     core: Names
     characters: Names
     spoken: Names
+    partly: NDArray[np.bool_]
+    named: NDArray[np.bool_]
+    core_head: Rows
+    characters_head: Rows
+    tail: Rows
 
     @classmethod
     def of(cls, names: Names) -> _Side:
-        everyone = np.arange(len(names))
-        return cls(names, names.take(everyone, *cores(names)), _characters(names), _spoken(names))
+        is_chinese_there = chinese(names.codes)
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_chinese_there)])
+        skip, left = cores(names)
+        # Letters before the first Chinese character, where they are left out.
+        characters = _characters(names)
+        there = np.concatenate([np.flatnonzero(is_chinese_there), np.zeros(1, np.int64)])
+        head = np.where(characters.lengths < names.lengths, there[before[names.offsets[:-1]]] - names.offsets[:-1], 0)
+        core = names.take(np.arange(len(names)), skip, left)
+        return cls(names, core, characters, *_spoken(names), np.diff(before[names.offsets]) > 0, skip, head, skip + left)
 
 
 @dataclass(frozen=True)
@@ -181,50 +197,82 @@ def _characters(names: Names) -> Names:
     return Names(names.codes[wanted], np.concatenate([np.zeros(1, np.int64), np.cumsum(wanted)])[names.offsets])
 
 
-def _spoken(names: Names) -> Names:
+def _spoken(names: Names) -> tuple[Names, NDArray[np.bool_]]:
+    """(names without Chinese characters as syllables, the usual way to read them; whether only what a name begins with is read so)."""
     found: list[int] = []
-    lengths = np.zeros(len(names), np.int64)
-    small = (names.codes >= ord("a")) & (names.codes <= ord("z"))
-    letters = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(small)])[names.offsets])
-    for row in np.flatnonzero((letters == names.lengths) & (letters >= 3)).tolist():
-        for points in spelled(names.text(row), 1):
-            found += points
-            lengths[row] = len(points)
-    return Names(np.array(found, dtype=np.uint32), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+    lengths, partly = np.zeros(len(names), np.int64), np.zeros(len(names), bool)
+    plain = (names.codes >= ord("0")) & (names.codes <= ord("9")) | (names.codes >= ord("a")) & (names.codes <= ord("z"))
+    counts = np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(plain)])[names.offsets])
+    for row in np.flatnonzero((counts == names.lengths) & (counts >= 3)).tolist():
+        text = names.text(row)
+        word = without_digits(text)
+        points = next(iter(spelled(word, 1)), ()) if word else repeated(text)
+        if not points and len(word) > 3 and (starts := spelled_starts(word, 1)):
+            points, partly[row] = starts[-1], True
+        found += points
+        lengths[row] = len(points)
+    return Names(np.array(found, dtype=np.uint32), np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])), partly
 
 
 def _pairs(one: _Side, other: _Side, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
     """Sound, shape, order, containment, first and mark of pairs, shape (6, pairs): of their best way to be compared."""
     found = _compared(one.whole, other.whole, rows, places, alphabet)
-    shorter = (one.core.lengths < one.whole.lengths)[rows] | (other.core.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(shorter), one.core, other.core, rows, places, alphabet, generic=True)
-    mixed = (one.characters.lengths < one.whole.lengths)[rows] | (other.characters.lengths < other.whole.lengths)[places]
-    _better(found, np.flatnonzero(mixed), one.characters, other.characters, rows, places, alphabet, generic=True)
-    by_letters = (one.spoken.lengths > 0)[rows] & (other.spoken.lengths == 0)[places]
-    _better(found, np.flatnonzero(by_letters), one.spoken, other.whole, rows, places, alphabet)
-    to_letters = (one.spoken.lengths == 0)[rows] & (other.spoken.lengths > 0)[places]
-    _better(found, np.flatnonzero(to_letters), one.whole, other.spoken, rows, places, alphabet)
+    clear = (one.named[rows] | other.named[places]) & (found[4] < FIRST_ALIKE)
+    # Of the same length, perhaps without 店 behind.
+    lengths, tails = one.whole.lengths[rows], one.tail[rows]
+    clear &= ((lengths == other.whole.lengths[places]) & (lengths >= 3)) | ((tails == other.tail[places]) & (tails >= 3))
+    for mine, theirs, my_head, their_head in (
+        (one.core, other.core, one.core_head, other.core_head),
+        (one.characters, other.characters, one.characters_head, other.characters_head),
+    ):
+        some = np.flatnonzero((mine.lengths < one.whole.lengths)[rows] | (theirs.lengths < other.whole.lengths)[places])
+        # 大师傅 isn't 师傅 beside 康师傅: a single character that differs clearly counts, unless both begin with one that nobody looks at, or as much is
+        # left of both (浪奇洗衣, 广州浪奇).
+        heads = my_head[rows[some]], their_head[places[some]]
+        capped = clear[some] & (np.maximum(*heads) < 2) & (np.minimum(*heads) == 0) & (mine.lengths[rows[some]] != theirs.lengths[places[some]])
+        _better(found, some, mine, theirs, rows, places, alphabet, capped)
+    by_letters = np.flatnonzero((one.spoken.lengths > 0)[rows] & other.named[places])
+    _better(found, by_letters, one.spoken, other.whole, rows, places, alphabet, most=np.where(one.partly[rows[by_letters]], _READ_ON, 1))
+    to_letters = np.flatnonzero(one.named[rows] & (other.spoken.lengths > 0)[places])
+    _better(found, to_letters, one.whole, other.spoken, rows, places, alphabet, most=np.where(other.partly[places[to_letters]], _READ_ON, 1))
     return found
 
 
-def _better(found: Floats, some: Rows, one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, generic: bool = False) -> None:
-    """Put in the scores of some pairs in other texts where the marks come out closer; the same without something around it is contained, not the same."""
+def _better(
+    found: Floats,
+    some: Rows,
+    one: Names,
+    other: Names,
+    rows: Rows,
+    places: Rows,
+    alphabet: _Alphabet,
+    capped: NDArray[np.bool_] | None = None,
+    most: NDArray[np.floating] | float = 1,
+) -> None:
+    """Put in the scores of some pairs in other texts where the marks come out closer.
+
+    ``capped``: the texts are the marks without something around them, and which of the marks begin too differently to be similar for that. The same
+    without something around it is contained, not the same; and what a stripped text stands in, but not at its beginning, it isn't. ``most``: that the
+    marks reach.
+    """
     if not some.size:
         return
-    again = _compared(one, other, rows[some], places[some], alphabet)
-    if generic:
+    again = _compared(one, other, rows[some], places[some], alphabet, anywhere=capped is None)
+    if capped is not None:
         same = again[5] >= SAME
         again[3] = np.where(same, 1, again[3])
-        again[5] = np.where(same, 0.95, again[5] * 0.98)
+        again[5] = np.where(same, _PART, again[5] * 0.98)
+        again[5] = np.where(capped, np.minimum(again[5], _CLEAR), again[5])
+    again[5] = np.minimum(again[5], most)
     closer = again[5] > found[5, some]
     found[:, some[closer]] = again[:, closer]
 
 
-def _compared(one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet) -> Floats:
+def _compared(one: Names, other: Names, rows: Rows, places: Rows, alphabet: _Alphabet, anywhere: bool = True) -> Floats:
     found = np.zeros((6, len(rows)), np.float32)
     for n, m, group in _by_lengths(one.lengths[rows], other.lengths[places]):
         a, b = alphabet.numbers[one.matrix(rows[group], n)], alphabet.numbers[other.matrix(places[group], m)]
-        found[:, group] = _group(a, b, alphabet)
+        found[:, group] = _group(a, b, alphabet, anywhere)
     return found
 
 
@@ -269,8 +317,8 @@ def _looks(points: NDArray[np.int64], shapes: csr_array) -> Matrix:
     return found
 
 
-def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> Floats:
-    """The scores of pairs of which one has n characters, the other m."""
+def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet, anywhere: bool) -> Floats:
+    """The scores of pairs of which one has n characters, the other m. ``anywhere``: one may stand in the other behind its beginning, too."""
     named = alphabet.named[a].any(axis=1) | alphabet.named[b].any(axis=1)
     n, m = a.shape[1], b.shape[1]
     most, least = max(n, m), min(n, m)
@@ -283,7 +331,7 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     order = np.where(named, (characters + spoken) / (n + m), _turned(a, b)).astype(np.float32)
     # What a mark begins with is what people remember of it.
     within, leading = (found & (named & (least >= 2) | (least >= 4)) for found in _contained(a, b))
-    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within, 0.5 + 0.5 * least / most, 0))
+    containment = np.where(leading, 0.65 + 0.35 * least / most, np.where(within & anywhere, 0.5 + 0.5 * least / most, 0))
     if n != m:
         spoken_first = named & (least >= 2) & np.all([heard[k][k] >= _CONFUSED * _STEPS for k in range(least)], axis=0)
         containment = np.maximum(containment, np.where(spoken_first, 0.9 * (0.65 + 0.35 * least / most), 0))
@@ -296,7 +344,10 @@ def _group(a: NDArray[np.int32], b: NDArray[np.int32], alphabet: _Alphabet) -> F
     clear = named & (n == m) & (n >= 3) & (first < FIRST_ALIKE)
     mark = np.where(clear, np.minimum(mark, _CLEAR), mark)
     mark = np.where(~named & (least < 4), 0, mark)  # letters, so few: the same or nothing
-    mark = np.maximum(mark, np.where(order >= 0.75, 0.90 * order, 0) if n == m and n > 1 else 0)
+    if n == m and n > 1:
+        # Of marks that begin differently all has to be there again: what stands where it stood has no other order.
+        turned = (order >= 0.75) & (~clear | (np.maximum(characters, spoken) == n))
+        mark = np.maximum(mark, np.where(turned, 0.90 * order, 0))
     mark = np.maximum(mark, 0.95 * containment)
     same = np.all(a == b, axis=1) if n == m else np.zeros(len(a), bool)
     return np.array([sound, shape, order, np.where(same, 1, containment), first, np.where(same, 1, np.minimum(mark, 0.98))], dtype=np.float32)
@@ -360,9 +411,8 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
         return ["文字相同（不计字体、繁简、大小写和标点）"]
     if len(new) == len(prior) and sorted(new) == sorted(prior) and values["order"] >= 1:
         return ["文字相同，仅排列顺序不同"]
-    letters = new.isascii() != prior.isascii()
-    if letters and values["sound"] >= _CONFUSED and (new if new.isascii() else prior).isalpha():
-        return [f"“{new if new.isascii() else prior}”为“{prior if new.isascii() else new}”的拼音，读音相同"]
+    if said := _said_in_letters(new, prior):
+        return [said]
     found = []
     bare_new, bare_prior = _bare(new), _bare(prior)
     if (bare_new, bare_prior) != (new, prior) and bare_new == bare_prior:
@@ -380,11 +430,51 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
             new, prior = bare_new, bare_prior
         else:
             short, long = sorted((new, prior), key=len)
-            if values["containment"] > 0:
+            if _heard(long[: len(short)], short) >= _CONFUSED:
                 found.append(f"“{long}”的开头与“{short}”读音相同或者相近")
-            found.append(f"字数不同（{len(new)}、{len(prior)}），读音相似度{values['sound']:.2f}，字形相似度{values['shape']:.2f}")
-            return found
+            kinds = _written_in(new), _written_in(prior)
+            if kinds[0] == kinds[1]:
+                differ = f"{kinds[0]}数不同（{len(new)}、{len(prior)}）"
+            else:
+                differ = f"“{new}”为{_KINDS[kinds[0]]}，“{prior}”为{_KINDS[kinds[1]]}"
+            return [*found, f"{differ}，读音相似度{values['sound']:.2f}，字形相似度{values['shape']:.2f}"]
     return found + _by_place(new, prior, shapes)
+
+
+_KINDS = {"字": "汉字", "字母": "字母", "数字": "数字", "字符": "不同文字的组合"}
+
+
+def _written_in(text: str) -> str:
+    """What a text consists of: 字 Chinese characters, 字母 letters, 数字 digits, 字符 several of these."""
+    if chinese(np.array([ord(c) for c in text], np.uint32)).all():
+        return "字"
+    return "数字" if text.isdigit() else "字母" if text.isalpha() and not any(is_chinese(ord(c)) for c in text) else "字符"
+
+
+def _said_in_letters(new: str, prior: str) -> str:
+    """What is said where letters or digits are read as the characters of the other mark; '' where they aren't."""
+    letters, characters = (new, prior) if new.isascii() else (prior, new)
+    if not letters.isascii() or _written_in(characters) != "字":
+        return ""
+    spoken, partly = _spoken(normalise([letters]))
+    read = spoken.text(0)
+    heard = _heard(read[: len(characters)], characters)
+    if heard < _CONFUSED:
+        return ""
+    how = f"读作“{characters}”" if heard == 1 else f"读成与“{characters}”相近的音"
+    if partly[0] or len(read) > len(characters):
+        return f"“{letters}”的开头可按拼音{how}"
+    if letters.isalpha():
+        return f"“{letters}”可按拼音{how}"
+    return f"“{letters}”可{how}" if letters.isdigit() else f"“{letters}”中的字母可按拼音{how}"
+
+
+def _heard(one: str, other: str) -> float:
+    """How alike texts of one length sound where they sound least alike; 0 for texts of different lengths."""
+    if len(one) != len(other) or not one:
+        return 0.0
+    sounds = _sounds(np.array([ord(c) for c in one + other]))
+    return min(float(sounds[n, len(one) + n]) / _STEPS for n in range(len(one)))
 
 
 def _bare(text: str) -> str:
@@ -396,8 +486,9 @@ def _by_place(new: str, prior: str, shapes: csr_array) -> list[str]:
     """What is said of two texts of one length: what is the same, and how what differs sounds and looks."""
     pairs = list(zip(new, prior, strict=True))
     same = sum(a == b for a, b in pairs)
-    word = "字母" if new.isascii() else "字"
-    found = [f"{_count(len(pairs))}{word}中{_count(same)}{word}相同"] if same else []
+    word = _written_in(new + prior)
+    kinds = f"个{word}" if word != "字" else word
+    found = [f"{_count(len(pairs), kinds)}中{_count(same, kinds)}相同"] if same else []
     points = np.array([ord(c) for c in new + prior])
     sounds, looks = _sounds(points), _looks(points, shapes)
     for place, (a, b) in enumerate(pairs):
@@ -406,11 +497,12 @@ def _by_place(new: str, prior: str, shapes: csr_array) -> list[str]:
         heard, seen = sounds[place, len(new) + place] / _STEPS, looks[place, len(new) + place] / _STEPS
         says = "读音相同" if heard == 1 else "读音相近" if heard >= _CONFUSED else ""
         shape = f"字形近似（{seen:.2f}）" if seen >= glyphs.ALIKE else "字形略有相近" if seen > 0 and not says else ""
-        where = "首字" if place == 0 and word == "字" else ""
-        found.append(f"{where}“{a}”与“{b}”{'、'.join(s for s in (says, shape) if s) or ('不同' if word == '字母' else '读音、字形均有明显差异')}")
+        where = "" if place or len(pairs) == 1 or word in ("字母", "数字") else f"首{word}"
+        clearly = "读音、字形均有明显差异" if _written_in(a + b) == "字" else "不同"
+        found.append(f"{where}“{a}”与“{b}”{'、'.join(s for s in (says, shape) if s) or clearly}")
     return found
 
 
-@cache
-def _count(number: int) -> str:
-    return _NUMBERS[number] if number <= 10 else str(number)
+def _count(number: int, kinds: str) -> str:
+    said = _NUMBERS[number] if number <= 10 else str(number)
+    return ("两" if number == 2 and kinds.startswith("个") else said) + kinds

@@ -1,5 +1,6 @@
 """Candidates: nothing that was made from a name is missed, a saved index answers as it did before."""
 
+import dataclasses
 import functools
 import random
 
@@ -13,7 +14,7 @@ from spark_jobs.trademark import index as indexes
 from spark_jobs.trademark.index import Index, Kind, build, load, query, save
 
 # Beside the trade names of the samples, so that what is asked for is not alone.
-NAMES = [*truth.trade_names(), *truth.LATIN_BRANDS, "康师傅", "未来", "茅台", "newbalance"]
+NAMES = [*truth.trade_names(), *truth.LATIN_BRANDS, "康师傅", "未来", "茅台", "newbalance", "七天", "三九", "三六零"]
 
 
 @functools.cache
@@ -54,6 +55,14 @@ def kinds(mark: str, name: str, index: Index | None = None) -> Kind:
         ("LIBAI", "立白", Kind.LETTERS),
         ("Wang Lao Ji", "王老吉", Kind.LETTERS),
         ("LIBAI洗衣液", "立白", Kind.LETTERS),
+        ("WANGLAOJI TEA", "王老吉", Kind.LETTERS),
+        ("CHANGLONG RESORT", "长隆", Kind.LETTERS),
+        ("CHANGLONGPARK", "长隆", Kind.LETTERS),
+        ("libai168", "立白", Kind.LETTERS),
+        ("TEA WANGLAOJI", "王老吉", Kind.LETTERS),
+        ("7天", "七天", Kind.SOUND),
+        ("999", "三九", Kind.LETTERS),
+        ("360", "三六零", Kind.LETTERS),
         ("潘寿", "潘高寿", Kind.LESS),
         ("陈李记济", "陈李济", Kind.MORE),
         ("VIPSHOT", "VIPSHOP", Kind.OTHER),
@@ -68,6 +77,17 @@ def test_both_directions_are_found():
     index = build([7], ["浪奇洗衣"])
     assert Kind.SAME in kinds("浪奇", "浪奇洗衣", index)
     assert Kind.LETTERS in kinds("立白", "LI BAI", build(["x"], ["LI BAI"]))
+    for mark, name in (
+        ("王老吉", "WANGLAOJI TEA"),
+        ("长隆", "CHANGLONGPARK"),
+        ("立白", "libai168"),
+        ("王老吉", "TEA WANGLAOJI"),
+        ("三九", "999"),
+        ("一零一", "101"),
+    ):
+        assert Kind.LETTERS in kinds(mark, name, build([1], [name]))
+    assert Kind.CONTAINS in kinds("WANGLAOJI", "WANGLAOJI TEA", build([1], ["WANGLAOJI TEA"]))
+    assert Kind.SOUND in kinds("七天", "7天", build([1], ["7天"]))
 
 
 @pytest.mark.parametrize(("mark", "name"), [("海天", "立白"), ("大海", "浪奇"), ("ABC", "立白")])
@@ -83,6 +103,13 @@ def test_recall_of_every_style(style):
     recall = np.mean([(n, NAMES.index(m.name)) in pairs for n, m in enumerate(made)])
     assert len(made) > 50
     assert recall >= (0.10 if style == "sound and shape" else 0.97), [m for n, m in enumerate(made) if (n, NAMES.index(m.name)) not in pairs][:5]
+
+
+def test_overall_recall():
+    made = [m for m in truth.made(150) if m.style not in truth.BEYOND]
+    found = query(real(), [m.mark for m in made])
+    pairs = set(zip(found.rows.tolist(), found.places.tolist(), strict=True))
+    assert np.mean([(n, NAMES.index(m.name)) in pairs for n, m in enumerate(made)]) >= 0.99
 
 
 CHARACTERS = st.text(alphabet=sorted({c for name in truth.trade_names() for c in name})[:400], min_size=2, max_size=6)
@@ -128,6 +155,51 @@ def test_an_index_of_another_version_or_half_of_one_is_refused(tmp_path, monkeyp
     (tmp_path / "index" / "sounds_keys.npy").unlink()
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "index")
+
+
+@pytest.mark.parametrize("name", ["generic_words", "syllables", "compared_as", "table"])
+def test_an_index_of_other_tables_is_refused(tmp_path, monkeypatch, name):
+    others = {
+        "generic_words": (frozenset(("大",)), frozenset(("店",))),
+        "syllables": ("a", "ai"),
+        "compared_as": np.arange(9),
+        "table": dataclasses.replace(indexes.table(), folded=np.zeros((2, 2), np.int16)),
+    }
+    save(build(["a"], ["浪奇"]), tmp_path / "index")
+    monkeypatch.setattr(indexes, name, lambda: others[name])
+    monkeypatch.setattr(indexes, "rests_on", indexes.rests_on.__wrapped__)
+    with pytest.raises(ValueError, match=r"other readings, characters or generic words .* build it anew"):
+        load(tmp_path / "index")
+
+
+@pytest.mark.parametrize("left", [0, 20, 150])
+@pytest.mark.parametrize("name", ["version", "ids", "codes", "sounds_keys", "alike_start"])
+def test_a_damaged_file_is_named(tmp_path, name, left):
+    save(build(range(100), ["浪奇"] * 100), tmp_path / "index")
+    file = tmp_path / "index" / f"{name}.npy"
+    if left >= file.stat().st_size:
+        return
+    with file.open("r+b") as open_file:
+        open_file.truncate(left if left < 150 else file.stat().st_size - 1)
+    with pytest.raises(ValueError, match=f"{name}.npy is damaged .* build the index anew"):
+        load(tmp_path / "index")
+
+
+@pytest.mark.parametrize("name", ["ids", "codes", "offsets", "sounds_keys", "orders_owners", "alike_other", "alike_start"])
+def test_parts_that_do_not_belong_together_are_refused(tmp_path, name):
+    save(build(["a", "b"], ["浪奇", "立白"]), tmp_path / "index")
+    file = tmp_path / "index" / f"{name}.npy"
+    np.save(file, np.load(file)[1:])
+    with pytest.raises(ValueError, match="belong together"):
+        load(tmp_path / "index")
+
+
+def test_what_cannot_be_saved_leaves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="ids"):
+        build([object()], ["浪奇"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Object arrays"):
+        save(dataclasses.replace(build([1], ["浪奇"]), ids=np.array([None])), tmp_path / "index")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ids_are_the_callers_and_as_many_as_names():

@@ -1,8 +1,10 @@
 """Names of marks: one text for the ways to write one, and what is left without generic words."""
 
+import unicodedata
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_jobs.trademark.normalise import cores, generic_words, mixed, normalise
@@ -32,6 +34,19 @@ def core(name: str) -> str:
         ("〇一", "零一"),
         ("𠮷野家", "𠮷野家"),
         ("‱", ""),
+        ("정관장", "정관장"),
+        (unicodedata.normalize("NFD", "정관장"), "정관장"),  # as parts of syllables
+        ("⽴⽩", "立白"),  # radicals, as PDF files have them
+        ("⻓隆", "长隆"),
+        ("⺩老吉", "王老吉"),
+        ("ⓁⒾⒷⓎ", "liby"),
+        ("🄻🄸🄱🄨", "liby"),
+        ("⑦天", "7天"),
+        ("ŁØDŹ", "lodz"),
+        ("Cœur Straße", "coeurstrasse"),
+        ("ıstanbul İSTANBUL", "istanbulistanbul"),
+        ("LIBY™", "liby"),
+        ("ไทย", "ไทย"),
     ],
 )
 def test_one_text_for_the_ways_to_write_a_mark(written, compared):
@@ -43,11 +58,31 @@ def test_nothing_is_nothing_and_moves_no_neighbour():
     assert len(normalise([])) == 0
 
 
+@settings(deadline=None)  # the first one reads the tables
 @given(st.lists(st.one_of(st.none(), st.text(max_size=8)), max_size=12))
 def test_any_text_is_taken_and_changes_no_more(names):
     once = texts(*names)
     assert len(once) == len(names)
     assert texts(*once) == once
+
+
+ANY = st.one_of(st.text(max_size=8), st.text(st.sampled_from("각ㄱㅏ정ﬁŁœⓁ⽴⻓™-"), max_size=6), st.characters(codec="utf-8"))
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(ANY)
+def test_no_letter_and_no_digit_vanishes(name):
+    there = unicodedata.normalize("NFKC", name.translate(dict.fromkeys(map(ord, "™℠"))))
+    assert any(c.isalnum() for c in there) <= bool(texts(name)[0])
+    assert texts(texts(name)[0]) == texts(name)
+
+
+def test_no_letter_of_any_alphabet_vanishes():
+    every = [chr(c) for c in range(0x110000) if any(x.isalnum() for x in unicodedata.normalize("NFKC", chr(c))) and chr(c) not in "™℠"]
+    once = texts(*every)
+    assert [c for c, text in zip(every, once, strict=True) if not text] == []
+    # A simple character may be the full form of another one: 薴 → 苧 → 苎.
+    assert len([text for text, again in zip(once, texts(*once), strict=True) if text != again]) < 20
 
 
 @pytest.mark.parametrize(
@@ -68,6 +103,7 @@ def test_generic_words_are_cut_but_never_the_whole(name, left):
     assert core(name) == left
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="浪奇立白广州老新洗衣店牌公司王吉", max_size=10))
 def test_what_is_left_stands_in_the_name(name):
     left = core(name)

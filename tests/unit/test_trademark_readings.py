@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spark_jobs.trademark.normalise import normalise
-from spark_jobs.trademark.readings import SPELLED, WAYS, fold, readings, spelled, syllables, table, ways
+from spark_jobs.trademark.readings import SPELLED, WAYS, fold, readings, repeated, spelled, spelled_starts, syllables, table, ways
 
 
 def ways_of(name: str) -> list[str]:
@@ -84,3 +84,16 @@ def test_letters_are_read_as_pinyin(letters, read):
 
 def test_lu_is_also_written_for_lv():
     assert set(in_words("lucheng")) == {"lu cheng", "lv cheng"}
+
+
+def test_pinyin_that_a_word_begins_with_is_read():
+    starts = [" ".join(syllables()[point - SPELLED - 1] for point in way) for way in spelled_starts("changlongpark")]
+    assert "chang long" in starts
+    assert "chang" not in starts
+    assert spelled_starts("liby") == spelled_starts("lake") == []
+
+
+def test_digits_are_read_as_numerals_and_as_how_often_they_are_there():
+    assert ways_of("7天") == ways_of("七天")
+    assert [syllables()[point - SPELLED - 1] for point in repeated("999")] == ["san", "jiu"]
+    assert repeated("99") == repeated("998") == repeated("9" * 10) == repeated("aaa") == repeated("") == ()
