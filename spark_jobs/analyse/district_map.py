@@ -18,6 +18,7 @@ from infra.settings import REPO
 
 OUTLINES = REPO / "catalog" / "maps" / "guangzhou_districts.geojson"
 WIDTH, HEIGHT = 640, 620
+SHOWN = 480  # pixels of its width in a table
 SHADES = ("#EAF2FA", "#C6DDF0", "#94C1E2", "#5B9BCB", "#2A6FA8")  # from the fewest to the most; the last is still told from the lines around it
 LIGHT = "#FFFFFF"
 DARK = 3  # from this shade on letters are white
@@ -47,7 +48,8 @@ def picture(shown: Mapping[str, tuple[float, str]], legend: str) -> str:
         f'{shapes}<g text-anchor="middle">{names}</g>{key}{_text(24, HEIGHT - 10, 13, "#444444", legend)}</svg>'
     )
     said = "；".join(f"{name} {text}" for name, (_, text) in shown.items())
-    return f'<img alt="{escape(f"{legend}：{said}", quote=True)}" width="{WIDTH}" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
+    # The size is said, so that a table knows it before the picture is there.
+    return f'<img alt="{escape(f"{legend}：{said}", quote=True)}" width="{SHOWN}" height="{SHOWN * HEIGHT // WIDTH}" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
 
 
 def shades(values: Mapping[str, float]) -> dict[str, int]:

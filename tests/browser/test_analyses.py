@@ -41,7 +41,7 @@ def test_sentences_are_those_of_the_table_and_the_map_is_drawn(place, page):
     opened(place, page, "cockpit")
     for (headline,) in said:
         expect(chart(page, "要点")).to_contain_text(headline, timeout=SECONDS)
-    picture = chart(page, "各区存量").locator("img")
+    picture = chart(page, "各区存量（最近的整年）").locator("img")
     expect(picture).to_be_visible(timeout=SECONDS)
     assert picture.evaluate("i => i.naturalWidth") > 100, "a picture that the browser could not read has no size"
     place.photograph(page, "cockpit")
