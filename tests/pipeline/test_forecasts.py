@@ -144,7 +144,7 @@ def test_who_is_active_is_told_of_the_city_and_its_parts(published, first_wave):
     refused = published.lake("analyse", "development", check=False, env=leader)
     assert refused.returncode != 0
     assert "统计部门的季度序列" in refused.stderr
-    with pytest.raises(Exception, match="denied"):
+    with pytest.raises(Exception, match="Access Denied"):
         published.ask("leader", "SELECT count(*) FROM lake.gold.activity_subject")
 
 
