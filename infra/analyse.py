@@ -84,7 +84,7 @@ def show_forecast(context: Context, as_of: str, user: str, password: str, as_jso
     tested = [dict(zip(("district", "section", "origins", "error", "naive_error", "verdict", "coverage"), row, strict=True)) for row in tests]
     if as_json:
         found = {"forecast_origin": origin, "as_of": told[0]["as_of"], "expected": told, "tested": tested}
-        print(json.dumps(found, ensure_ascii=False, indent=1, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)))
+        print_json(found)
         return
     _print_forecast(out, origin, told, tested)
 
@@ -125,6 +125,11 @@ def _print_forecast(out: Console, origin: dt.date, told: list[dict[str, Any]], t
                 f"\n回测（{home}，{t['origins']} 个起点）：误差 {t['error']:.3f}，上年同月法 {t['naive_error']:.3f}（{verdict}）；80% 区间实际覆盖 {t['coverage']:.0%}",
                 soft_wrap=True,
             )
+
+
+def print_json(told: dict[str, Any]) -> None:
+    """Print for programs: decimals as numbers, dates as text."""
+    print(json.dumps(told, ensure_ascii=False, indent=1, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)))
 
 
 def day_of(as_of: str) -> dt.date:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from catalog.contract import Contract, load_contracts
-from infra.analyse import ALL, CITY, day_of
+from infra.analyse import ALL, CITY, day_of, print_json
 from infra.problems import Problem
 from infra.querying import asking
 from infra.services.base import Context
@@ -55,7 +54,7 @@ def show_activity(context: Context, as_of: str, user: str, password: str, as_jso
         newest = f"SELECT * FROM lake.{OUTCOME} WHERE as_of <= ? ORDER BY month_end DESC LIMIT 1"  # noqa: S608
         after = _rows(cursor, newest, [day]) if city else []
     if as_json:
-        _print_json({"month_end": month, "told": told, "outcome": after})
+        print_json({"month_end": month, "told": told, "outcome": after})
         return
     _head(out, f"{month} 的企业活跃度", "docs/activity.zh.md", told)
     contracts = load_contracts()
@@ -85,7 +84,7 @@ def show_development(context: Context, as_of: str, user: str, password: str, as_
             )
         }
     if as_json:
-        _print_json({"index_origin": origin, **{name.partition(".")[2]: rows for name, rows in found.items()}})
+        print_json({"index_origin": origin, **{name.partition(".")[2]: rows for name, rows in found.items()}})
         return
     _head(out, f"{origin} 为止的企业发展指数", "docs/development.zh.md", found[TEST])
     contracts = load_contracts()
@@ -107,10 +106,6 @@ def _newest(cursor: Any, table: str, column: str, day: dt.date, what: str, why: 
 def _rows(cursor: Any, sql: str, values: list[Any]) -> list[Row]:
     rows = cursor.execute(sql, values).fetchall()
     return [dict(zip([d[0] for d in cursor.description], row, strict=True)) for row in rows]
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    print(json.dumps(told, ensure_ascii=False, indent=1, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)))
 
 
 def _head(out: Console, title: str, page: str, rows: Sequence[Row]) -> None:

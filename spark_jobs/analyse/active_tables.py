@@ -66,7 +66,7 @@ def make(
     scales = {m: _scale(found, stored, m) for m in looked if m in found}
     last, place = (run.number, until), economy.places(frame, sections)
     rows = [
-        (r.month_end, *place((r.district, r.section)), by.month_end if by else m, *r.subjects, _number(r.rate), *(map(_number, r.levels or (None, None))), *last, _kind(r.simulated))
+        (r.month_end, *place((r.district, r.section)), by.month_end if by else m, *r.subjects, economy.figure(r.rate), *(map(economy.figure, r.levels or (None, None))), *last, _kind(r.simulated))
         for m in due if m in found for by in (scales[m],) for r in active.rows(found[m], by if by and by.month_end != m else None)
     ]  # fmt: skip
     _append(writer, contracts[MONTHLY], rows, run)
@@ -136,8 +136,8 @@ def _weights(by: active.Scale, last: tuple[int, dt.date], simulated: bool) -> It
 
 
 def _outcome(of: active.Outcome, last: tuple[int, dt.date], simulated: bool) -> tuple[Any, ...]:
-    rates = [_number(e / n) if n else None for e, n in zip(of.exits, of.subjects, strict=True)]
-    return (of.month_end, *of.subjects, *of.exits, *rates, _number(of.auc_flag), *map(_number, of.auc_index), *last, _kind(simulated))
+    rates = [economy.figure(e / n) if n else None for e, n in zip(of.exits, of.subjects, strict=True)]
+    return (of.month_end, *of.subjects, *of.exits, *rates, economy.figure(of.auc_flag), *map(economy.figure, of.auc_index), *last, _kind(simulated))
 
 
 def _subjects(
@@ -149,7 +149,7 @@ def _subjects(
     found = active.indices(of, by)
     keys = list(said.columns.drop("activity_status"))
     for name, values in zip(("activity_index", "activity_index_entropy"), found, strict=True):
-        said[name] = [_number(v) for v in values]
+        said[name] = [economy.figure(v) for v in values]
     writer.spark.createDataFrame(said).createOrReplaceTempView("activity_profile")
     rows = writer.spark.sql(
         _SUBJECTS.format(
@@ -162,10 +162,6 @@ def _subjects(
     )
     whole = rows.selectExpr(*(f"CAST({f.name} AS {f.dataType.simpleString()}) AS {f.name}" for f in writer.spark.table(table_name(contract)).schema))
     writer.write(whole, table_name(contract), "overwrite", "analyse", run.run_id)
-
-
-def _number(value: float | None) -> Any:
-    return None if value is None or np.isnan(value) else economy.decimal(value)
 
 
 def _kind(simulated: bool) -> str:

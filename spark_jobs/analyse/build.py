@@ -84,9 +84,9 @@ def rows_of(
     figures: Iterable[economy.Row], frame: Mapping[str, economy.District], sections: Mapping[str, str], number: int, as_of: dt.date
 ) -> list[tuple[object, ...]]:
     """The figures as rows of the table, with codes beside the names."""
-    letters = {title: code for code, title in sections.items()}
+    place = economy.places(frame, sections)
     return [
-        (r.indicator, r.period_end, period_name(r.period_end), frame[r.district].code if r.district in frame else None, r.district, letters.get(r.section), r.section, r.value, r.low, r.high, r.counted, number, as_of, r.value_kind)
+        (r.indicator, r.period_end, period_name(r.period_end), *place((r.district, r.section)), r.value, r.low, r.high, r.counted, number, as_of, r.value_kind)
         for r in figures
     ]  # fmt: skip
 

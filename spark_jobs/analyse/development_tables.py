@@ -70,18 +70,18 @@ def make(
     for name, (reference, _) in references.items():
         found = leading.work_out({q: v for q, v in reference.items() if q <= last}, series)
         leads += [
-            (origin, name, x.series, x.pairs, x.lead, _number(x.correlation), _number(x.p_value), x.information_lead, x.chosen, *end)
+            (origin, name, x.series, x.pairs, x.lead, economy.figure(x.correlation), economy.figure(x.p_value), x.information_lead, x.chosen, *end)
             for x in found.led
         ]
         index += [
-            (origin, name, leading.quarter_end(s.quarter), *map(_number, (s.index, s.diffusion, s.reference)), *end)
+            (origin, name, leading.quarter_end(s.quarter), *map(economy.figure, (s.index, s.diffusion, s.reference)), *end)
             for s in found.said if s.index is not None or s.reference is not None
         ]  # fmt: skip
         verdict = found.verdict
         errors = [None if e is None else float(np.sqrt(e.mean())) for e in found.tested or (None, None)]
         tests.append(
-            (origin, name, sum(x.chosen for x in found.led), found.lead, len(found.tested[0]) if found.tested else 0, *map(_number, errors),
-             _number(verdict.p_value if verdict else None), verdict.verdict if verdict else None, *end)
+            (origin, name, sum(x.chosen for x in found.led), found.lead, len(found.tested[0]) if found.tested else 0, *map(economy.figure, errors),
+             economy.figure(verdict.p_value if verdict else None), verdict.verdict if verdict else None, *end)
         )  # fmt: skip
     for contract, said in ((INDEX, index), (LEADS, leads), (TEST, tests)):
         if said:
@@ -117,7 +117,3 @@ def _unbroken(name: str, counts: Mapping[dt.date, int], origin: dt.date) -> dict
         values.append(float(counts[month]))
         month = months.later(month, -1)
     return {name: (months.later(month, 1), np.array(values[::-1]))} if len(values) >= LEAST else {}
-
-
-def _number(value: float | None) -> Any:
-    return None if value is None or np.isnan(value) else economy.decimal(value)

@@ -147,6 +147,11 @@ def decimal(value: float) -> Decimal:
     return Decimal(f"{value:.6f}")
 
 
+def figure(value: float | None) -> Decimal | None:
+    """The same of a figure that there may not be: None, or not a number."""
+    return None if value is None or np.isnan(value) else decimal(value)
+
+
 def places(frame: Mapping[str, District], sections: Mapping[str, str]) -> Callable[[tuple[str, str]], tuple[str | None, str, str | None, str]]:
     """What says codes and names of a place (district and section by name), as columns. ``sections``: titles by letter."""
     letters = {title: code for code, title in sections.items()}

@@ -39,8 +39,8 @@ _STANDING = {
 # What others tell of employees is in classes of twice as many: the size of a firm is no activity of that many times.
 _CLASS = "least(7, 1 + cast(floor(log2({0})) AS int))"
 _REPORTED = {
-    "tax_flags": ("paying_tax", "determined_on", "CAST(tax_status = '正常' AS INT)"),
-    "social_security": ("staff", "counted_on", f"CASE WHEN insured_persons > 0 THEN {_CLASS.format('insured_persons')} ELSE 0 END"),
+    "tax_flags": ("paying_tax", "r.determined_on", "CAST(r.tax_status = '正常' AS INT)"),
+    "social_security": ("staff", "r.counted_on", f"CASE WHEN r.insured_persons > 0 THEN {_CLASS.format('r.insured_persons')} ELSE 0 END"),
 }
 _EVENTS = """
     SELECT t.subject_id, '{feed}' AS feed, {sign} AS sign, {day} AS day, {strength} AS strength
@@ -93,10 +93,7 @@ def states(writer: Writer, month_ends: Sequence[dt.date], known: Collection[str]
     spark = writer.spark
     span = {"since": months.later(min(month_ends), -COVERED), "until": max(month_ends)}
     parts = [_EVENTS.format(feed=f, sign=_text(sign), day=day, strength=s, **span) for f, (sign, day, s) in _STANDING.items() if f in known]
-    parts += [
-        _RECORDS.format(feed=f, sign=_text(sign), day=f"r.{day}", strength=s.replace("insured", "r.insured").replace("tax_status", "r.tax_status"), **span)
-        for f, (sign, day, s) in _REPORTED.items() if f in known
-    ]  # fmt: skip
+    parts += [_RECORDS.format(feed=f, sign=_text(sign), day=day, strength=s, **span) for f, (sign, day, s) in _REPORTED.items() if f in known]
     if "shareholders" in known:
         parts.append(_INVESTMENTS.format(**span))
     if "annual_reports" in known:
