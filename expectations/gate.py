@@ -43,6 +43,7 @@ MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_mon
 EXIT, EXITS, ECONOMY = "gold.archive_exit", "gold.mart_exits_monthly", "gold.economy_indicators"
 FORECAST, COURSE = "gold.economy_forecast", "gold.economy_monthly"
 ACTIVITY, ACTIVE_SUBJECT = "gold.activity_monthly", "gold.activity_subject"
+OF_MARKS, MARK_RIGHTS, MARK_ALERTS, MARK_MONTHS = "gold.trademark_marks", "gold.trademark_rights", "gold.trademark_alerts", "gold.trademark_monthly"
 # So many new rows are kept with the server while they are judged; more are read again for each question.
 HELD_ROWS = 200_000
 # So many are handed to Great Expectations as they are: it asks some ten questions of each table, and each would be a Spark job of its own.
@@ -355,6 +356,8 @@ def judge_gold(
         _kept(spark, at[name], rows[name], version) for i, version in kept.items() if not _as_in(parent, at[name := table_name(contracts[i])])
     ]
     figures += _activity(at, rows, table_name(contracts[ACTIVITY]), table_name(contracts[ACTIVE_SUBJECT]), parent)
+    about = (table_name(contracts[i]) for i in (OF_MARKS, MARK_RIGHTS, MARK_ALERTS, MARK_MONTHS))
+    figures += _trademarks(at, rows, parent, *about)
     figures += _timeline(contracts, at, rows, part, {name for name in records if not _as_in(parent, at[name])})
     if before := baseline.get(archive):
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
@@ -441,6 +444,52 @@ def _activity(
             "主体活跃度各状态的户数应等于月度表中同一次判断的全市户数",
         ),
     ]
+
+
+def _trademarks(
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    marks: str,
+    rights: str,
+    alerts: str,
+    monthly: str,
+    parent: Mapping[str, TableVersion],
+) -> list[Figure]:
+    """That the city's marks are the sums of its parts; that each alert is about a filing and a right that are there, and says until when to act."""
+    figures = []
+    if not _as_in(parent, at[monthly]):
+        counts = ("marks_applied", "marks_registered", "marks_in_force")
+        places = {"city": "district_name = '全市' AND class_number = 0", "districts": "district_name NOT IN ('全市', '市外') AND class_number = 0",
+                  "classes": "district_name = '全市' AND class_number <> 0", "cells": "district_name NOT IN ('全市', '市外') AND class_number <> 0"}  # fmt: skip
+        sums = (
+            rows[monthly]
+            .groupBy("count_month")
+            .agg(
+                *(
+                    F.expr(f"coalesce(sum(CASE WHEN {place} THEN {count} END), 0) AS {name}_{count}")
+                    for name, place in places.items()
+                    for count in counts
+                )
+            )
+        )
+        apart = sums.where(" OR ".join(f"city_{c} <> {name}_{c}" for name in ("districts", "classes", "cells") for c in counts))
+        says = "各月全市的商标件数应等于各区之和、各类别之和、各区各类别之和"
+        figures.append(Figure("trademark_adds_up", at[monthly], apart.select("count_month"), 0, 0, says))
+    if not (_as_in(parent, at[alerts]) and _as_in(parent, at[marks])):
+        told = rows[alerts]
+        strange = told.join(rows[marks].select("mark_number", "nice_class"), ["mark_number", "nice_class"], "left_anti").select("alert_id")
+        unknown = told.join(rows[rights].select("right_id"), "right_id", "left_anti").select("alert_id")
+        figures.append(
+            Figure("alerts_of_marks", at[alerts], strange.unionAll(unknown), 0, 0, "每条预警所说的商标和在先权利都应在商标表和受保护名称表中")
+        )
+        # A missed opposition can't be made up for.
+        open_ended = told.where("mark_stage IN ('published', 'unsure', 'registered') AND act_until IS NULL OR act_until < preliminarily_published_on")
+        figures.append(
+            Figure(
+                "alerts_say_until_when", at[alerts], open_ended.select("alert_id"), 0, 0, "公告中和注册五年内的预警都应有最晚行动日期，且不早于公告"
+            )
+        )
+    return figures
 
 
 def _forecasts(

@@ -32,6 +32,8 @@ app = typer.Typer(
 )  # fmt: skip
 user_app = typer.Typer(help="Accounts of people: add, change the password, disable.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
+trademark_app = typer.Typer(help="商标：查近似的名称，看抢注预警，作反馈。", no_args_is_help=True)
+app.add_typer(trademark_app, name="trademark")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -363,6 +365,56 @@ def analyse(
     context = started_context()
     account, password = _sign_in(context, user)
     kinds[name](context, as_of, account, password, as_json, out)
+
+
+@trademark_app.command("check")
+def trademark_check(
+    name: Annotated[str, typer.Argument(help="要查的商标文字")],
+    nice_class: Annotated[int | None, typer.Option("--class", "-c", help="尼斯分类类别，1 至 45；不写为不看商品")] = None,
+    groups: Annotated[str, typer.Option("--groups", help="类似群，如 0301,0306")] = "",
+    most: Annotated[int, typer.Option("--most", min=1, max=200, help="最多列多少个")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """与一个名称相同、近似的字号、名录名称和商标，及为什么。"""
+    from infra import trademark  # slow to import, and not needed by the other commands
+
+    trademark.check(started_context(), name, nice_class, groups, most, as_json, out)
+
+
+@trademark_app.command("alerts")
+def trademark_alerts(
+    days_left: Annotated[int | None, typer.Option("--days-left", min=0, help="只看多少天以内到期的；不写为全部未到期")] = None,
+    verdict: Annotated[
+        str, typer.Option("--verdict", metavar="[suspect|similar|all]", help="suspect：疑似抢注；similar：相似但可能正当；all：全部")
+    ] = "suspect",
+    district: Annotated[str, typer.Option("--district", help="权利人所在区，如 天河区")] = "",
+    most: Annotated[int, typer.Option("--most", min=1, help="最多列多少条")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
+) -> None:
+    """商标抢注预警的工作清单，最急的在前；负责人等个人信息按账号的权限遮蔽。"""
+    from infra import trademark  # slow to import, and not needed by the other commands
+
+    if verdict not in ("suspect", "similar", "all"):
+        raise Problem(f"没有“{verdict}”这一类预警", "写错了", "可用的有：suspect、similar、all")
+    context = started_context()
+    account, password = _sign_in(context, user)
+    trademark.show_alerts(context, days_left, verdict, district, most, account, password, as_json, out)
+
+
+@trademark_app.command("feedback")
+def trademark_feedback(
+    alert_id: Annotated[str, typer.Argument(help="预警编号")],
+    answer: Annotated[str, typer.Argument(metavar="[confirmed|rejected|more]", help="confirmed：属实；rejected：不属实；more：需要补充材料")],
+    note: Annotated[str, typer.Option("--note", help="说明")] = "",
+    user: Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")] = "",
+) -> None:
+    """对一条预警作反馈；反馈不改动，以最后一次为准。"""
+    from infra import trademark  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    account, password = _sign_in(context, user)
+    trademark.answer(context, alert_id, answer, note, account, password, out)
 
 
 @app.command()

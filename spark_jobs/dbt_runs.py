@@ -19,6 +19,7 @@ from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.spark import remote
 from spark_jobs.identity import parties
+from spark_jobs.trademark import effects
 from spark_jobs.writing import Writer, sent_along
 
 PROFILE = "lake:\n  target: lake\n  outputs:\n    lake: {type: spark, method: session, host: localhost, schema: gold_tables, threads: 3}\n"
@@ -60,6 +61,7 @@ def build(context: Context, writer: Writer, contracts: Mapping[str, Contract], c
     """
     anew = changes.anew
     writer.spark.createDataFrame([(changes.number,)], "write_number BIGINT").createOrReplaceTempView("this_run")
+    effects.stage(writer.spark, "silver_tables.trademark_outcomes" in changes.tables)
     told = _stage_timeline(writer, timeline_feeds(contracts), changes)
     # An archive of a theme of which nothing was said stays as it is.
     spared = [c.name for c in contracts.values() if c.tells_of and told is not None and not told & set(c.tells_of)]

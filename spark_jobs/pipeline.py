@@ -42,6 +42,8 @@ from spark_jobs.analyse import build as analyses
 from spark_jobs.analyse import vintages
 from spark_jobs.identity import parties, ties
 from spark_jobs.ingest import exchange, land, load, pages
+from spark_jobs.trademark import lookup
+from spark_jobs.trademark import tables as trademarks
 from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
@@ -56,6 +58,8 @@ GOLD_CODE = (
     "catalog/codes/spring_festivals.csv",
     "spark_jobs/dbt_runs.py",
     "spark_jobs/analyse",
+    "spark_jobs/trademark",
+    "catalog/glyphs",
 )
 
 
@@ -404,7 +408,9 @@ def gold_step(lake: Lake) -> int:
         dbt_runs.build(lake.context, writer, lake.contracts, dbt_runs.Changes(run.number, at.keys(), changed, first, left, anew))
         kept = {c: v for c in vintages.KEPT if (v := ledger.newest_version(table_name(lake.contracts[c])))}
         whole |= {v.table_name for c, v in kept.items() if vintages.put_back(writer, lake.contracts[c], run, v)}
-        analyses.build(writer, lake.contracts, run, {table.removeprefix("silver_tables.") for table in at}, anew)
+        known, fresh = ({table.removeprefix("silver_tables.") for table in tables} for tables in (at, changed))
+        analyses.build(writer, lake.contracts, run, known, anew)
+        trademarks.make(writer, lake.contracts, run, known, fresh, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
@@ -480,6 +486,7 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
     release = ledger.current_release()
     tables = ledger.release_tables(release)
     publish.replay_views(lake.context, ledger, lake.contracts, release, tables)
+    lookup.follow(lake.context.settings, spark, release, tables)
     # Dashboards keep answers for a day; those of an older release must go.
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
 

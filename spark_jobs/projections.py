@@ -33,6 +33,10 @@ PROJECTIONS = {
     "ops.releases": """
         SELECT r.release_id, t.table_name, t.version, t.row_count, t.checksum, r.kind, r.run_id, r.published_at
         FROM release r JOIN release_table t USING (release_id)""",
+    "ops.trademark_feedback": """
+        SELECT feedback_id, alert_id, answer, note, who, answered_at, right_name, trademark_name, mark_number, nice_class, verdict, score, act_until,
+            release_id, NOT EXISTS (SELECT FROM trademark_feedback n WHERE n.alert_id = f.alert_id AND n.feedback_id > f.feedback_id)
+        FROM trademark_feedback f""",
     "ops.quality_results": """
         SELECT run_id, table_name, rule, version, description, dimension, passed, observed, judged_at FROM gate_result""",
 }

@@ -38,3 +38,9 @@
 {% macro is_closing(step) -%}
     coalesce({{ step }} in ('结案', '办结', '答复', '执行完毕', '不予立案', '不予处罚', '撤销案件', '移送'), false)
 {%- endmacro %}
+
+{# What decisions about marks do, by their words: mark_procedure, decision_result, procedure_kind, ends_mark (null: nothing to the whole mark).
+   (A view of the session: spark_jobs/dbt_runs.py.) #}
+{% macro decision_effects() -%}
+    decision_effect
+{%- endmacro %}

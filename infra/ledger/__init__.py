@@ -9,7 +9,8 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -47,6 +48,23 @@ class Delivery:
     def arrived_on(self) -> dt.date:
         """The day of arrival in China."""
         return china_day(dt.datetime.fromisoformat(self.arrived_at))
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What somebody answers to an alert: ``answer`` is confirmed, rejected or more (needed); the rest is what the alert said."""
+
+    alert_id: str
+    answer: str
+    note: str | None
+    right_name: str
+    trademark_name: str
+    mark_number: str
+    nice_class: int
+    verdict: str
+    score: Decimal
+    act_until: dt.date | None
+    release_id: str
 
 
 @dataclass(frozen=True)
@@ -710,6 +728,19 @@ class Ledger:
             self._connection.execute(
                 "INSERT INTO view_made VALUES (%s, %s) ON CONFLICT (view_name) DO UPDATE SET definition = excluded.definition", (name, definition)
             )
+
+    def note_feedback(self, said: Feedback, who: str) -> None:
+        """Note what somebody answered to an alert."""
+        self._connection.execute(
+            "INSERT INTO trademark_feedback (alert_id, answer, note, right_name, trademark_name, mark_number, nice_class, verdict, score, act_until,"
+            " release_id, who) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (*astuple(said), who),
+        )
+
+    def newest_feedback(self) -> dict[str, str]:
+        """By alert, what was answered last."""
+        sql = "SELECT DISTINCT ON (alert_id) alert_id, answer FROM trademark_feedback ORDER BY alert_id, feedback_id DESC"
+        return dict(self._connection.execute(sql).fetchall())
 
     def _one(self, sql: LiteralString, *values: object) -> Any:
         """The single value that a statement answers with."""

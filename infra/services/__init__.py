@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from infra.services import airflow, metastore, postgres, spark, superset, trino
+from infra.services import airflow, metastore, names, postgres, spark, superset, trino
 from infra.services.base import Context, Service
 
-SERVICES: tuple[Service, ...] = (postgres.SERVICE, metastore.SERVICE, spark.SERVICE, trino.SERVICE, *airflow.SERVICES, superset.SERVICE)
+SERVICES: tuple[Service, ...] = (
+    postgres.SERVICE,
+    metastore.SERVICE,
+    spark.SERVICE,
+    trino.SERVICE,
+    *airflow.SERVICES,
+    superset.SERVICE,
+    names.SERVICE,
+)
 BY_NAME = {service.name: service for service in SERVICES}
 
 

@@ -236,8 +236,20 @@ def classes_of_industry(code: str | None) -> tuple[int, ...]:
     return ()
 
 
+@cache
+def classes_of_section(letter: str | None) -> tuple[int, ...]:
+    """The Nice classes that a section of GB/T 4754-2017 is active in: the two main ones of each of its divisions, ascending; empty if it is unknown.
+
+    Of manufacturing that is most classes of goods: where only the section is known, goods say little.
+    """
+    divisions = [
+        r["code"] for r in codes.rows("gbt4754_industries") if r["edition"] == "2017" and r["level"] == "division" and r["parent_code"] == letter
+    ]
+    return tuple(sorted({c for d in divisions for c in classes_of_industry(d)[:2]}))
+
+
 # Wholesale and retail: what a dealer deals in isn't told by his trade's code.
-DEALERS = ("51", "52")
+DEALERS, DEALERS_SECTION = ("51", "52"), "F"
 
 
 def is_own_trade(code: str | None, nice_class: int) -> bool | None:
@@ -246,3 +258,9 @@ def is_own_trade(code: str | None, nice_class: int) -> bool | None:
     if not isinstance(code, str) or not classes or code.lstrip("ABCDEFGHIJKLMNOPQRST").startswith(DEALERS):
         return None
     return nice_class in classes
+
+
+def is_trade_of_section(letter: str | None, nice_class: int) -> bool | None:
+    """`is_own_trade` where only the section is known."""
+    classes = classes_of_section(letter)
+    return None if not classes or letter == DEALERS_SECTION else nice_class in classes

@@ -229,6 +229,14 @@ def valid_on(
     return in_term & ~_over(keys, marks, registered, decisions, when, retroactive)
 
 
+def is_over(marks: pd.DataFrame, day: dt.date, decisions: pd.DataFrame | None = None) -> pd.Series:
+    """Whether a decision has ended each row of ``marks`` by ``day``, mark or application; of the same index. See `valid_on` for the columns."""
+    if decisions is None or not len(decisions):
+        return pd.Series(False, index=marks.index)
+    keys = pd.DataFrame({"mark_number": marks["mark_number"].to_numpy(), "row": np.arange(len(marks))})
+    return pd.Series(_over(keys, marks, dates(marks["mark_registered_on"]), decisions, pd.Timestamp(day), False), index=marks.index)
+
+
 def _over(keys: pd.DataFrame, marks: pd.DataFrame, registered: pd.Series, decisions: pd.DataFrame, when: pd.Timestamp, retroactive: bool) -> Any:
     procedure, found = decisions["mark_procedure"].fillna(""), _effects(decisions)
     told = pd.DataFrame({

@@ -43,7 +43,6 @@ from samples.city import trademarks
 from samples.city.parameters import parameters
 from samples.city.population import FOREIGN, NEVER, SOLE, Population, populate
 from samples.city.vocabulary import vocabulary
-from spark_jobs.refine import codes
 from spark_jobs.trademark import bad_faith, goods
 from spark_jobs.trademark.bad_faith import Filed
 
@@ -55,12 +54,8 @@ FORMS = re.compile(r"市(.{2})(?:电子商务商行|贸易有限公司|服饰有
 
 @cache
 def section_classes() -> list[frozenset[int]]:
-    """Nice classes of the divisions of each section, by the product's table and not by the simulator's."""
-    found = defaultdict(set)
-    for r in codes.rows("gbt4754_industries"):
-        if r["edition"] == "2017" and r["level"] == "division":
-            found[r["parent_code"]].update(goods.classes_of_industry(r["code"])[:2])
-    return [frozenset(found[s]) for s in vocabulary().sections]
+    """Nice classes of each section, by the product's table and not by the simulator's."""
+    return [frozenset(goods.classes_of_section(s)) for s in vocabulary().sections]
 
 
 @dataclass

@@ -5,10 +5,8 @@
     pre_hook="{% if is_incremental() %}{{ take_out(this, touched_subjects(), 'subject_id', '') }}{% endif %}"
 ) }}
 
-{# A decision that takes the whole mark's protection away; of a part of its goods it leaves the rest, and a refused request leaves all. #}
-{% set ends = "coalesce(decision_result rlike '^(不予注册|不予核准注册|宣告无效|予以宣告无效|撤销|予以撤销|注销|予以注销|核准注销|商标失效|失效)'
-    and decision_result not rlike '部分|不成立|不予支持|驳回|维持', mark_procedure = '注销')" %}
-{% set partly = "coalesce(decision_result rlike '部分', false)" %}
+{# What a review reviews is of its kind; of each kind the last decision on the whole mark counts (spark_jobs/trademark/validity.py reads the words). #}
+{% set kinds = ['异议', '无效', '撤销', '注销', '其他'] %}
 
 with mine as (
     select subject_id, event_feed, event_number, delivery_id, row_number, known_at, value_kind
@@ -35,11 +33,11 @@ stages as (
 -- Of whomever they are told: a mark that went to somebody else ends for them, too.
 decisions as (
     select
-        application_number as mark_number,
-        nice_class as of_class,
-        struct(decided_on, mark_procedure, delivery_id, row_number, decision_result) as decision,
-        {{ ends }} as ends,
-        {{ partly }} as partly,
+        said.application_number as mark_number,
+        said.nice_class as of_class,
+        struct(said.decided_on, said.mark_procedure, delivery_id, row_number, said.decision_result) as decision,
+        effect.procedure_kind,
+        effect.ends_mark,
         told.known_at,
         told.value_kind
     from (
@@ -48,6 +46,8 @@ decisions as (
         where event_feed = 'trademark_outcomes' and is_standing
     ) as told
     inner join {{ records('trademark_outcomes') }} as said using (delivery_id, row_number)
+    left join {{ decision_effects() }} as effect
+        on effect.mark_procedure <=> said.mark_procedure and effect.decision_result <=> said.decision_result
 ),
 
 transfers as (
@@ -99,9 +99,14 @@ told as (
         max(t.taken_on) as taken_on,
         max(t.given_on) as given_on,
         max(d.decision) as last,
-        -- What was decided of the whole mark last says whether it is over; a registration that came later says that it isn't.
-        max_by(d.ends, d.decision) filter (where not d.partly) and max(d.decision.decided_on) filter (where d.ends)
-            >= coalesce(max(mark_registered_on), max(d.decision.decided_on) filter (where d.ends)) as is_ended,
+        -- A registration that came later than a decision says that the mark did not end there.
+        {% for kind in kinds -%}
+        coalesce(
+            max_by(d.ends_mark, d.decision) filter (where d.ends_mark is not null and d.procedure_kind = '{{ kind }}')
+            and max(d.decision.decided_on) filter (where d.ends_mark is not null and d.procedure_kind = '{{ kind }}')
+            >= coalesce(max(mark_registered_on), date '0001-01-01'), false
+        ){{ ' or ' if not loop.last }}
+        {%- endfor %} as is_ended,
         max(greatest(marks.known_at, t.known_at, d.known_at)) as known_at,
         max(greatest(marks.value_kind, t.value_kind, d.value_kind)) as value_kind
     from marks

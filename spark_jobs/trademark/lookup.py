@@ -1,0 +1,158 @@
+"""The names of a release, to be asked one at a time: what is protected and what is filed, with the index that finds what comes close.
+
+A folder for each state of the two tables, written once, mapped into memory by whoever asks (the resident process under the supervisor, or the command
+itself); ``current`` names the one of the release that readers see. All of it follows from the release and may be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import ipc
+from pyspark.sql import SparkSession
+
+from infra.ledger import TableVersion
+from infra.settings import Settings
+from spark_jobs.trademark import index, similarity
+from spark_jobs.trademark.goods import Goods, Relation, relation
+from spark_jobs.trademark.normalise import normalise
+
+RIGHTS, MARKS = "gold_tables.trademark_rights", "gold_tables.trademark_marks"
+FOLDER, CURRENT, ENTRIES, INDEX = "data/names", "current", "entries.arrow", "index"
+# Rights that rest on a mark are there as the mark itself. Of a person the name isn't needed to know of the mark.
+_ENTRIES = """
+    SELECT right_kind AS entry, right_id AS number, right_name AS name, owner_name AS owner, district_name AS place, nice_classes AS classes,
+        similar_groups AS groups, CAST(right_since AS STRING) AS since, CAST(NULL AS STRING) AS state
+    FROM gold_tables.trademark_rights VERSION AS OF {rights} WHERE right_kind <> 'mark'
+    UNION ALL
+    SELECT 'filing', mark_number, trademark_name, CASE WHEN owner_subject_id IS NOT NULL OR length(owner_name) > 4 THEN owner_name END, district_name,
+        CAST(nice_class AS STRING), similar_groups, CAST(coalesce(applied_on, preliminarily_published_on, mark_registered_on) AS STRING), mark_validity
+    FROM gold_tables.trademark_marks VERSION AS OF {marks}
+    WHERE trademark_name IS NOT NULL AND mark_validity IN ('filed', 'published', 'valid', 'grace')"""
+
+
+def follow(settings: Settings, spark: SparkSession, release: str | None, tables: Iterable[TableVersion]) -> None:
+    """Make ``current`` name the names of a release, written now if they aren't there; those of other releases go.
+
+    Without the tables in the release (no feed has told of marks) there are none.
+    """
+    versions = {t.table_name: int(t.version) for t in tables}
+    folder = settings.folder(FOLDER)
+    if release is None or not {RIGHTS, MARKS} <= versions.keys():
+        (folder / CURRENT).unlink(missing_ok=True)
+        return
+    key = f"{versions[RIGHTS]}-{versions[MARKS]}"
+    try:
+        fits = read_current(folder) == (release, key) and index.load(folder / key / INDEX) is not None
+    except (OSError, ValueError):
+        fits = False
+    if fits:
+        return
+    try:
+        index.load(folder / key / INDEX)
+    except (OSError, ValueError):
+        shutil.rmtree(folder / key, ignore_errors=True)
+        write(spark.sql(_ENTRIES.format(rights=versions[RIGHTS], marks=versions[MARKS])).toArrow(), folder / key)
+    beside = folder / f".{CURRENT}.{os.getpid()}"
+    beside.write_text(f"{release} {key}\n", encoding="utf-8")
+    beside.replace(folder / CURRENT)
+    for other in folder.iterdir():
+        if other.is_dir() and other.name != key:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def write(entries: pa.Table, folder: Path) -> None:
+    """Write names and their index into a folder that doesn't exist: whole, or not at all. ``entries``: as of `Lookup`."""
+    print(f"名称检索：{entries.num_rows} 个受保护名称和商标", flush=True)
+    built = index.build(np.arange(entries.num_rows, dtype=np.int32), entries["name"].to_pylist())
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    with pa.OSFile(str(beside / ENTRIES), "wb") as file, ipc.new_file(file, entries.schema) as writer:
+        writer.write_table(entries.combine_chunks())
+    index.save(built, beside / INDEX)
+    beside.rename(folder)
+
+
+def read_current(folder: Path) -> tuple[str, str]:
+    """(release, name of the folder). Raises FileNotFoundError where no release has names."""
+    release, key = (folder / CURRENT).read_text(encoding="utf-8").split()
+    return release, key
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The names of a release, mapped. ``entries``: columns entry, number, name, owner, place, classes, groups, since, state."""
+
+    release: str
+    key: str
+    entries: pa.Table
+    names: index.Index
+
+    @classmethod
+    def open(cls, folder: Path) -> Lookup:
+        """The current names.
+
+        Raises:
+            FileNotFoundError: no release has names.
+            ValueError: they were written by other code: `./lake up` writes them anew.
+        """
+        release, key = read_current(folder)
+        return cls(release, key, ipc.open_file(pa.memory_map(str(folder / key / ENTRIES))).read_all(), index.load(folder / key / INDEX))
+
+    def check(self, name: str, nice_class: int | None, groups: str = "", most: int = 20) -> dict[str, Any]:
+        """What comes close to ``name`` for goods of a class (None: whatever it is for), the closest first; at most ``most``.
+
+        ``found``: of each the entry, its relation of goods (by name of `Relation`, None without a class), mark and total similarity, verdict and the
+        sentence that says why. ``candidates``: how many were compared.
+
+        Raises:
+            ValueError: nothing of the name can be compared, or there is no such class or group.
+        """
+        if not len(normalise([name]).codes):
+            raise ValueError(f"“{name}”里没有可以比较的文字")
+        goods = None
+        if nice_class is not None:
+            if not 1 <= nice_class <= 45:
+                raise ValueError(f"没有第{nice_class}类：尼斯分类为1至45类")
+            goods = Goods.read(nice_class, groups)
+        candidates = index.query(self.names, [name])
+        at = self.names.ids[candidates.places].astype(np.int64)
+        told = self.entries.take(pa.array(at))
+        related = (
+            []
+            if goods is None
+            else [relation(_goods(c, g), goods) for c, g in zip(told["classes"].to_pylist(), told["groups"].to_pylist(), strict=True)]
+        )
+        kinds = None if goods is None else np.array(related, dtype=np.int8)
+        scored = similarity.score(normalise([name]), self.names.names, candidates.rows, candidates.places, kinds, self.names.alike)
+        # Of equally close ones that are protected for longest.
+        order = sorted(
+            np.flatnonzero(scored.verdict > similarity.Verdict.DIFFERENT).tolist(), key=lambda n: (-float(scored.total[n]), -float(scored.mark[n]), n)
+        )
+        found = []
+        for n in order[:most]:
+            of = {c: told[c][n].as_py() for c in told.column_names}
+            of_goods = related[n] if goods is not None else Relation.SAME_GROUP
+            why = similarity.explain(name, of["name"], of_goods, self.names.alike)
+            found.append(of | {
+                "goods": related[n].name.lower() if goods is not None else None, "mark": round(float(scored.mark[n]), 4), "total": round(float(scored.total[n]), 4),
+                "verdict": similarity.Verdict(int(scored.verdict[n])).name.lower(), "why": why.sentence,
+            })  # fmt: skip
+        return {
+            "release": self.release, "name": name, "nice_class": nice_class, "names": len(self.names), "candidates": len(candidates), "similar": len(order), "found": found,
+        }  # fmt: skip
+
+
+def _goods(classes: str | None, groups: str | None) -> Goods:
+    """Goods of an entry: what is no class or group is left out."""
+    said = [int(c) for c in (classes or "").split("|") if c.isdigit()]
+    of_groups = Goods.read(None, groups)
+    return Goods(frozenset(c for c in said if 1 <= c <= 45) | of_groups.classes, of_groups.groups)
