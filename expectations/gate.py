@@ -449,11 +449,11 @@ def _activity(
 def _trademarks(
     at: Mapping[str, TableVersion],
     rows: Mapping[str, DataFrame],
+    parent: Mapping[str, TableVersion],
     marks: str,
     rights: str,
     alerts: str,
     monthly: str,
-    parent: Mapping[str, TableVersion],
 ) -> list[Figure]:
     """That the city's marks are the sums of its parts; that each alert is about a filing and a right that are there, and says until when to act."""
     figures = []
