@@ -163,7 +163,8 @@ def broken(tmp_path: Path, file: str, change: Callable[[dict[str, Any]], Any], f
     others = [p.name for p in (CONTRACTS / "bronze").iterdir() if p.name != Path(file).name and p.stem not in named]
     # The timeline names most feeds; without it there are no archives of themes, nor what is counted from these.
     gold = {p.stem: p.read_text(encoding="utf-8") for p in (CONTRACTS / "gold").iterdir()}
-    on = [name for name, text in gold.items() if "tellsOf" in text]
+    feeds = "|".join(Path(name).stem for name in others)
+    on = [name for name, text in gold.items() if "tellsOf" in text or re.search(rf"silver\.({feeds})\b", text)]
     for name in on:  # which grows: what rests on what rests on them
         on += [other for other, text in gold.items() if other not in on and re.search(rf"gold\.{name}\b", text)]
     resting = [f"{name}.yaml" for name in on]

@@ -361,6 +361,9 @@ GOLD = THEMES | {
         "mart_exits_monthly",
         "mart_registrations_monthly",
         "mart_subject_marks_monthly",
+        "trademark_alerts",
+        "trademark_monthly",
+        "trademark_ranking",
     )
 }
 CITY_WIDE = {
@@ -376,8 +379,8 @@ CITY_WIDE = {
     )
 }
 # What is said of each subject is for those who look after it.
-OF_EACH = {"gold.activity_subject"}
-SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores"}
+OF_EACH = {"gold.activity_subject", "gold.trademark_marks", "gold.trademark_rights"}
+SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores", "ops.trademark_feedback"}
 OPS = SENT | {"ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
 FACTS = {"silver.subject_registration", "silver.subject_key", "silver.party"}
