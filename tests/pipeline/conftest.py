@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from filings import send_marks
 from forms import send_forms
 from injuries import compacting
 from recoded import Codes
@@ -154,6 +155,7 @@ def first_wave(published: Published) -> Any:
     codes = Codes(random.SystemRandom().randrange(10**9))
     send_forms(published)
     codes.send(published)
+    send_marks(published)
     for step in ("ingest", "silver", "gold", "publish"):
         said = published.step(step, compacting("subject_registration", "penalties", "party") if step == "silver" else "").stdout
         assert (": compacted" in said) == (step == "silver")
