@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -92,8 +92,20 @@ def replay_views(context: Context) -> None:
             if kept != release:
                 release = ledger.restore(kept)
                 out.print(f"  读者改看 {release}（内容同 {kept}）；运行 ./lake check --repair 修复", style="red", soft_wrap=True)
-            views = publish.replay_views(context, ledger, all_tables(load_contracts()), release, ledger.release_tables(release))
+            tables = ledger.release_tables(release)
+            views = publish.replay_views(context, ledger, all_tables(load_contracts()), release, tables)
             out.print(f"  ✓ {views} views show release {release}")
+    if release and _names_are_stale(context, release, tables):
+        from spark_jobs import pipeline
+
+        out.print("  … names of marks and rights are written anew")
+        pipeline.show_current(context)
+
+
+def _names_are_stale(context: Context, release: str, tables: list[Any]) -> bool:
+    from spark_jobs.trademark import lookup  # slow to import, and not needed by the other commands
+
+    return lookup.is_stale(context.settings, release, tables)
 
 
 def wait_healthy(context: Context, begin: float) -> None:

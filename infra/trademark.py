@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from catalog.contract import Contract, load_contracts
@@ -24,7 +25,7 @@ VERDICTS = {"same": "相同", "similar": "近似", "doubtful": "有待人工判�
 GOODS = {"same_group": "同一类似群", "note": "跨类似群注释", "same_class": "同一类别", "related_class": "类别之间有类似群", "none": "不相关"}
 ENTRIES = {"trade_name": "字号", "listed": "名录", "indication": "地理标志", "filing": "商标"}
 _LIST = """
-    SELECT alert_id, act_until, act_until_expected, is_provisional, deadline_note, mark_stage, alert_verdict, bad_faith_score, right_name, right_kind, owner_name,
+    SELECT alert_id, act_until, act_until_expected, act_until_latest, is_provisional, deadline_note, mark_stage, alert_verdict, bad_faith_score, right_name, right_kind, owner_name,
         legal_representative, registered_address, district_name, trademark_name, mark_number, nice_class, applicant_name, agent_name, why_similar, why_suspected, names_hit,
         legal_hooks, suggested_action, first_alerted_on, alert_feedback, as_of, value_kind, release_id
     FROM lake.gold.trademark_alerts WHERE {where} ORDER BY act_until NULLS LAST, alert_verdict DESC, bad_faith_score DESC, alert_id"""
@@ -54,7 +55,7 @@ def check(context: Context, name: str, nice_class: int | None, groups: str, most
         print_json(told)
         return
     of = f"第{nice_class}类" if nice_class is not None else "不限类别（按商品相同比较）"
-    out.print(f"\n[bold]“{name}”，{of}[/]：{told['similar']} 个相同、近似或有待判断", soft_wrap=True)
+    out.print(f"\n[bold]“{escape(name)}”，{of}[/]：{told['similar']} 个相同、近似或有待判断", soft_wrap=True)
     out.print(
         f"发布 {told['release']}，在 {told['names']:,} 个名称和商标里比对了 {told['candidates']:,} 个；是供人判断的线索，不是审查结论",
         style="dim",
@@ -63,6 +64,7 @@ def check(context: Context, name: str, nice_class: int | None, groups: str, most
     table = Table(show_edge=False, pad_edge=False)
     for title in ("判断", "名称", "种类", "权利人", "类别", "起始", "近似度", "商品关系"):
         table.add_column(title)
+    told["found"] = [{k: escape(v) if isinstance(v, str) else v for k, v in f.items()} for f in told["found"]]
     for f in told["found"]:
         classes = (f["classes"] or "").replace("|", "、")
         table.add_row(
@@ -84,9 +86,9 @@ def show_alerts(
         Problem: the account may not read alerts.
     """
     today = dt.datetime.now(CHINA).date()
-    where, values = ["(act_until >= CAST(? AS DATE) OR act_until IS NULL)"], [today.isoformat()]
+    where, values = ["(act_until_latest >= CAST(? AS DATE) OR act_until IS NULL)"], [today.isoformat()]
     if days_left is not None:
-        where = ["act_until BETWEEN CAST(? AS DATE) AND CAST(? AS DATE)"]
+        where = ["act_until_latest >= CAST(? AS DATE) AND act_until <= CAST(? AS DATE)"]
         values.append((today + dt.timedelta(days=days_left)).isoformat())
     if verdict != "all":
         where.append("alert_verdict = ?")

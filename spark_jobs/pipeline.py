@@ -486,9 +486,9 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
     release = ledger.current_release()
     tables = ledger.release_tables(release)
     publish.replay_views(lake.context, ledger, lake.contracts, release, tables)
-    lookup.follow(lake.context.settings, spark, release, tables)
     # Dashboards keep answers for a day; those of an older release must go.
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
+    lookup.follow(lake.context.settings, spark, release, tables)
 
 
 def _project(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:

@@ -10,13 +10,16 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from spark_jobs.analyse.economy import UNASSIGNED
 from spark_jobs.trademark import statistics
 from spark_jobs.trademark.told import Told
 
 MONTHS = 37  # that are shown: three years, and the month that the first is compared with
 OWNERS = 100  # of the largest that a ranking names
+LEAST_SHARE = 0.25
 CITY, ABROAD = "全市", "市外"
 
 
@@ -48,12 +51,27 @@ class Place(NamedTuple):
 
 
 def first_month(told: Told) -> dt.date | None:
-    """The first whole month of which all applications are known; None without any."""
-    days = told.marks["applied_on"].dropna()
-    if not len(days):
+    """The first whole month since which applications are told without a gap; None without any.
+
+    A month with less than `LEAST_SHARE` of the usual number (the median of the two years before the last month) is a gap: of what was filed before the
+    feeds began a few may be told, too.
+    """
+    days = pd.to_datetime(told.marks["applied_on"].dropna())
+    last = pd.Period(told.until, "M") - 1
+    counted = days.dt.to_period("M").value_counts()
+    if not len(counted) or counted.index.min() > last:
         return None
-    first = min(days)
-    return first if first.day == 1 else (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+    counted = counted.reindex(pd.period_range(counted.index.min(), last, freq="M"), fill_value=0)
+    least = max(1.0, LEAST_SHARE * float(counted.iloc[-24:].median()))
+    usual = np.flatnonzero(counted.to_numpy() >= least)
+    if not len(usual):
+        return None
+    # Months at the end with less are no beginning: what is late comes later.
+    gaps = np.flatnonzero(counted.to_numpy()[: usual[-1]] < least)
+    first = counted.index[gaps[-1] + 1 if len(gaps) else 0]
+    # What was told first may have begun within a month.
+    begun = first > counted.index.min() or days.min().day == 1
+    return (first if begun else first + 1).start_time.date()
 
 
 def of_months(told: Told) -> Iterator[Month]:
@@ -108,6 +126,7 @@ def rankings(told: Told, subjects: Mapping[tuple[dt.date, str], float]) -> Itera
     mine = told.marks[told.marks["district_name"].notna()]
     for since, end, before_since, before_end in _years(told):
         compared = first is not None and before_since >= first
+        tables_of_city: dict[str, float] = {}
         for of, key in (("district", "district_name"), ("class", "nice_class"), ("owner", "owner_subject_id")):
             marks = mine if of != "owner" else mine[mine["owner_subject_id"].notna()]
             of_stock = (statistics.stock(marks, day, told.decisions, told.renewals, [key]) for day in (end, before_end))
@@ -119,11 +138,14 @@ def rankings(told: Told, subjects: Mapping[tuple[dt.date, str], float]) -> Itera
                 ),
             }
             if of == "district":
+                tables_of_city = {name: now.sum() for name, (now, _) in tables.items()}
                 tables |= dict(_ratios(tables, subjects, end, before_end))
             for indicator, (now, before) in tables.items():
                 # What stood before the feeds began is known; what was filed isn't.
                 known = compared or indicator in ("valid_stock", "per_10_000_subjects")
-                whole = None if indicator in ("valid_stock", "applications", "registrations") else float("nan")
+                # Marks of owners or places that aren't known are part of the city, and no competitor.
+                whole = float(tables_of_city[indicator]) if indicator in tables_of_city else float("nan")
+                now, before = (s[s.index != UNASSIGNED] if of == "district" else s for s in (now, before))
                 table = statistics.ranking(now, before if known else before.iloc[:0], whole)
                 table = table[table["rank"].notna()]
                 for name, r in (table.head(OWNERS) if of == "owner" else table).iterrows():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,22 @@ from infra.settings import Settings
 from spark_jobs.trademark import index, similarity
 from spark_jobs.trademark.goods import Goods, Relation, relation
 from spark_jobs.trademark.normalise import normalise
+from spark_jobs.trademark.told import NO_WORDS
 
-RIGHTS, MARKS = "gold_tables.trademark_rights", "gold_tables.trademark_marks"
+RIGHTS, MARKS, SUBJECTS = "gold_tables.trademark_rights", "gold_tables.trademark_marks", "gold_tables.archive_subject"
 FOLDER, CURRENT, ENTRIES, INDEX = "data/names", "current", "entries.arrow", "index"
-# Rights that rest on a mark are there as the mark itself. Of a person the name isn't needed to know of the mark.
+# Rights that rest on a mark are there as the mark itself. Owners are named who are market subjects, as the register names them: of others the name may be
+# a person's.
 _ENTRIES = """
     SELECT right_kind AS entry, right_id AS number, right_name AS name, owner_name AS owner, district_name AS place, nice_classes AS classes,
         similar_groups AS groups, CAST(right_since AS STRING) AS since, CAST(NULL AS STRING) AS state
     FROM gold_tables.trademark_rights VERSION AS OF {rights} WHERE right_kind <> 'mark'
     UNION ALL
-    SELECT 'filing', mark_number, trademark_name, CASE WHEN owner_subject_id IS NOT NULL OR length(owner_name) > 4 THEN owner_name END, district_name,
-        CAST(nice_class AS STRING), similar_groups, CAST(coalesce(applied_on, preliminarily_published_on, mark_registered_on) AS STRING), mark_validity
-    FROM gold_tables.trademark_marks VERSION AS OF {marks}
-    WHERE trademark_name IS NOT NULL AND mark_validity IN ('filed', 'published', 'valid', 'grace')"""
+    SELECT 'filing', m.mark_number, m.trademark_name, s.subject_name, m.district_name, CAST(m.nice_class AS STRING), m.similar_groups,
+        CAST(coalesce(m.applied_on, m.preliminarily_published_on, m.mark_registered_on) AS STRING), m.mark_validity
+    FROM gold_tables.trademark_marks VERSION AS OF {marks} AS m
+        LEFT JOIN gold_tables.archive_subject VERSION AS OF {subjects} AS s ON s.subject_id = m.owner_subject_id
+    WHERE m.trademark_name IS NOT NULL AND m.trademark_name NOT IN ({no_words}) AND m.mark_validity IN ('filed', 'published', 'valid', 'grace')"""
 
 
 def follow(settings: Settings, spark: SparkSession, release: str | None, tables: Iterable[TableVersion]) -> None:
@@ -45,27 +48,49 @@ def follow(settings: Settings, spark: SparkSession, release: str | None, tables:
     """
     versions = {t.table_name: int(t.version) for t in tables}
     folder = settings.folder(FOLDER)
-    if release is None or not {RIGHTS, MARKS} <= versions.keys():
+    key = _key(versions)
+    if release is None or key is None:
         (folder / CURRENT).unlink(missing_ok=True)
         return
-    key = f"{versions[RIGHTS]}-{versions[MARKS]}"
-    try:
-        fits = read_current(folder) == (release, key) and index.load(folder / key / INDEX) is not None
-    except (OSError, ValueError):
-        fits = False
-    if fits:
+    if _says(folder, release, key):
         return
-    try:
-        index.load(folder / key / INDEX)
-    except (OSError, ValueError):
+    if not _is_whole(folder / key):
         shutil.rmtree(folder / key, ignore_errors=True)
-        write(spark.sql(_ENTRIES.format(rights=versions[RIGHTS], marks=versions[MARKS])).toArrow(), folder / key)
+        no_words = ", ".join(f"'{w}'" for w in NO_WORDS)
+        sql = _ENTRIES.format(rights=versions[RIGHTS], marks=versions[MARKS], subjects=versions[SUBJECTS], no_words=no_words)
+        write(spark.sql(sql).toArrow(), folder / key)
     beside = folder / f".{CURRENT}.{os.getpid()}"
     beside.write_text(f"{release} {key}\n", encoding="utf-8")
     beside.replace(folder / CURRENT)
     for other in folder.iterdir():
         if other.is_dir() and other.name != key:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def is_stale(settings: Settings, release: str | None, tables: Iterable[TableVersion]) -> bool:
+    """Whether `follow` has something to do for a release."""
+    folder, key = settings.folder(FOLDER), _key({t.table_name: int(t.version) for t in tables})
+    return (folder / CURRENT).exists() if release is None or key is None else not _says(folder, release, key)
+
+
+def _key(versions: Mapping[str, int]) -> str | None:
+    return f"{versions[RIGHTS]}-{versions[MARKS]}" if {RIGHTS, MARKS, SUBJECTS} <= versions.keys() else None
+
+
+def _says(folder: Path, release: str, key: str) -> bool:
+    try:
+        return read_current(folder) == (release, key) and _is_whole(folder / key)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether names are there that this code can read."""
+    try:
+        index.load(folder / INDEX)
+    except (OSError, ValueError):
+        return False
+    return (folder / ENTRIES).exists()
 
 
 def write(entries: pa.Table, folder: Path) -> None:
@@ -102,7 +127,7 @@ class Lookup:
 
         Raises:
             FileNotFoundError: no release has names.
-            ValueError: they were written by other code: `./lake up` writes them anew.
+            ValueError: they were written by other code: `./lake up` has them written anew.
         """
         release, key = read_current(folder)
         return cls(release, key, ipc.open_file(pa.memory_map(str(folder / key / ENTRIES))).read_all(), index.load(folder / key / INDEX))
@@ -137,15 +162,15 @@ class Lookup:
         order = sorted(
             np.flatnonzero(scored.verdict > similarity.Verdict.DIFFERENT).tolist(), key=lambda n: (-float(scored.total[n]), -float(scored.mark[n]), n)
         )
-        found = []
-        for n in order[:most]:
-            of = {c: told[c][n].as_py() for c in told.column_names}
-            of_goods = related[n] if goods is not None else Relation.SAME_GROUP
-            why = similarity.explain(name, of["name"], of_goods, self.names.alike)
-            found.append(of | {
-                "goods": related[n].name.lower() if goods is not None else None, "mark": round(float(scored.mark[n]), 4), "total": round(float(scored.total[n]), 4),
-                "verdict": similarity.Verdict(int(scored.verdict[n])).name.lower(), "why": why.sentence,
-            })  # fmt: skip
+        shown = order[:most]
+        entries = told.take(pa.array(shown, pa.int64())).to_pylist()
+        pairs = [(name, e["name"], related[n] if goods is not None else Relation.SAME_GROUP) for e, n in zip(entries, shown, strict=True)]
+        why = similarity.explain_all(pairs, self.names.alike)
+        found = [
+            e | {"goods": related[n].name.lower() if goods is not None else None, "mark": round(float(scored.mark[n]), 4), "total": round(float(scored.total[n]), 4),
+                 "verdict": similarity.Verdict(int(scored.verdict[n])).name.lower(), "why": said.sentence}
+            for e, n, said in zip(entries, shown, why, strict=True)
+        ]  # fmt: skip
         return {
             "release": self.release, "name": name, "nice_class": nice_class, "names": len(self.names), "candidates": len(candidates), "similar": len(order), "found": found,
         }  # fmt: skip

@@ -9,9 +9,10 @@ All scores are from 0 (nothing alike) to 1, and the same whichever of the two is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,13 +123,26 @@ def score(
 
 def explain(new: str, prior: str, goods: Relation = Relation.SAME_GROUP, alike: csr_array | None = None) -> Explanation:
     """Return the scores of one pair with the sentence that a reader gets; ``alike`` as in `score`."""
+    return explain_all([(new, prior, goods)], alike)[0]
+
+
+def explain_all(pairs: Sequence[tuple[str, str, Relation]], alike: csr_array | None = None) -> list[Explanation]:
+    """`explain` of many pairs (new, prior, goods), scored at once."""
+    if not pairs:
+        return []
     shapes = glyphs.neighbours() if alike is None else alike
-    names = normalise([new, prior])
-    found = score(names.take(np.array([0])), names.take(np.array([1])), np.zeros(1, int), np.zeros(1, int), np.array([goods], np.int8), shapes)
-    values = {f.name: float(getattr(found, f.name)[0]) for f in fields(Scores) if f.name != "verdict"}
-    verdict = Verdict(int(found.verdict[0]))
-    said = "；".join([*_reasons(names.text(0), names.text(1), values, shapes), _GOODS_SAY[goods]])
-    return Explanation(**values, verdict=verdict, sentence=f"“{new}”与“{prior}”：{said}。判断：{_VERDICT_SAYS[verdict]}（{values['total']:.2f}）。")
+    one, other = normalise([new for new, _, _ in pairs]), normalise([prior for _, prior, _ in pairs])
+    each = np.arange(len(pairs))
+    found = score(one, other, each, each, np.array([goods for _, _, goods in pairs], np.int8), shapes)
+    explained = []
+    for n, (new, prior, goods) in enumerate(pairs):
+        values = {f.name: float(getattr(found, f.name)[n]) for f in fields(Scores) if f.name != "verdict"}
+        verdict = Verdict(int(found.verdict[n]))
+        said = "；".join([*_reasons(one.text(n), other.text(n), values, shapes), _GOODS_SAY[goods]])
+        explained.append(
+            Explanation(**values, verdict=verdict, sentence=f"“{new}”与“{prior}”：{said}。判断：{_VERDICT_SAYS[verdict]}（{values['total']:.2f}）。")
+        )
+    return explained
 
 
 # ---- pairs ----
@@ -417,7 +431,7 @@ def _reasons(new: str, prior: str, values: dict[str, float], shapes: csr_array) 
     bare_new, bare_prior = _bare(new), _bare(prior)
     if (bare_new, bare_prior) != (new, prior) and bare_new == bare_prior:
         return [f"均以“{bare_new}”为显著部分，其余为通用名称、地名或表示质量的词"]
-    characters = [_characters(normalise([text])).text(0) for text in (new, prior)]
+    characters = [_without_letters(text) for text in (new, prior)]
     if characters != [new, prior] and characters[0] == characters[1]:
         return [f"汉字部分“{characters[0]}”相同"]
     if new in prior or prior in new:
@@ -477,6 +491,7 @@ def _heard(one: str, other: str) -> float:
     return min(float(sounds[n, len(one) + n]) / _STEPS for n in range(len(one)))
 
 
+@lru_cache(maxsize=65536)
 def _bare(text: str) -> str:
     names = normalise([text])
     return names.take(np.zeros(1, int), *cores(names)).text(0)
@@ -501,6 +516,11 @@ def _by_place(new: str, prior: str, shapes: csr_array) -> list[str]:
         clearly = "读音、字形均有明显差异" if _written_in(a + b) == "字" else "不同"
         found.append(f"{where}“{a}”与“{b}”{'、'.join(s for s in (says, shape) if s) or clearly}")
     return found
+
+
+@lru_cache(maxsize=65536)
+def _without_letters(text: str) -> str:
+    return _characters(normalise([text])).text(0)
 
 
 def _count(number: int, kinds: str) -> str:

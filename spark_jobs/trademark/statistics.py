@@ -103,7 +103,9 @@ def ranking(now: Mapping[str, float] | pd.Series, before: Mapping[str, float] | 
 
     ``total``: what shares are of; None: the sum of ``now``. Who stands in one period only has no value (and no change) in the other.
     """
-    table = pd.DataFrame({"value": pd.Series(now, dtype=float), "before": pd.Series(before, dtype=float)})
+    value, earlier = pd.Series(now, dtype=float), pd.Series(before, dtype=float)
+    names = value.index.union(earlier.index) if len(earlier) else value.index
+    table = pd.DataFrame({"value": value.reindex(names), "before": earlier.reindex(names)})
     whole = table["value"].sum() if total is None else total
     table["change"] = (table["value"] / table["before"] - 1).where(table["before"] > 0)
     table["share"] = table["value"] / whole if whole > 0 else float("nan")

@@ -1,7 +1,7 @@
-"""Marks, rights to names, alerts and statistics in tables, worked out when something of marks has arrived.
+"""Marks, rights to names, pairs, alerts and statistics in tables, worked out when something of marks has arrived.
 
-A pair of a right and a filing is searched for when either is new and kept with its alert; what is said of it, its stage and its deadline are said anew.
-Since when an alert is there stays as it was first published.
+A pair of a right and a filing is searched for when either is new, and kept; what is said of it, its stage and its deadline are said anew. Since when it is
+an alert stays as it was first published.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from catalog.contract import Contract
@@ -22,21 +23,26 @@ from spark_jobs.trademark import counts, similarity, told, validity, watch
 from spark_jobs.trademark.bad_faith import Verdict
 from spark_jobs.trademark.deadlines import months_after
 from spark_jobs.trademark.told import KEY, Told
+from spark_jobs.trademark.watch import Alert, Filing, Rights
 from spark_jobs.writing import Writer
 
-MARKS, RIGHTS, ALERTS = "gold.trademark_marks", "gold.trademark_rights", "gold.trademark_alerts"
+MARKS, RIGHTS, ALERTS, PAIRS = "gold.trademark_marks", "gold.trademark_rights", "gold.trademark_alerts", "gold.trademark_pairs"
 MONTHLY, RANKING = "gold.trademark_monthly", "gold.trademark_ranking"
-HABIT_MONTHS = 24  # filings so young are held against names, whatever became of them: they tell of their applicants
-_STORED = "SELECT mark_number, nice_class, trademark_name, similar_groups, applied_on, closest_name FROM {table}"
+ROWS_AT_ONCE = 200_000  # that are sent to the server in one piece
+# What a filing was when it was held against names, and a right when filings were.
+_FILING = ["words_compared", "is_compared"]
+_SIGNATURE = ["nice_classes", "right_reach"]
 _SUBJECTS = """
     SELECT period_end, district_name, CAST(economy_value AS DOUBLE) AS subjects FROM gold_tables.economy_indicators
     WHERE economy_indicator = 'live_subjects' AND industry_section_name = '全部'"""
 _OWNERS = """
-    SELECT subject_id, subject_name, legal_representative, registered_address, district_code, district_name FROM gold_tables.archive_subject"""
+    SELECT subject_id, subject_name, legal_representative, registered_address, district_code, supervising_district_code, district_name
+    FROM gold_tables.archive_subject"""
+_NOBODY = (None, None, None, None, None, economy.UNASSIGNED)
 
 
 def make(writer: Writer, contracts: Mapping[str, Contract], run: Run, known: Collection[str], changed: Collection[str], anew: bool) -> None:
-    """Bring the tables to what this run has taken in, if any of it is about marks or what was answered to alerts.
+    """Bring the tables to what this run has taken in, if any of it is about marks.
 
     ``known``: feeds of which silver has a table, ``changed``: those of which this run has changed it.
     """
@@ -46,21 +52,32 @@ def make(writer: Writer, contracts: Mapping[str, Contract], run: Run, known: Col
     print(f"商标：{len(of.marks)} 件次，{len(of.holders)} 个主体的字号", flush=True)
     tables = _Tables(writer, contracts, run, (run.number, of.until))
     over = validity.is_over(of.marks, of.until, of.decisions)
-    valid = validity.valid_on(of.marks, of.until, of.decisions, of.renewals)
-    rights = watch.rights(of, valid)
-    alerts, brands = _watched(tables, of, rights, over, anew)
-    owners = {r.subject_id: r for r in writer.spark.sql(_OWNERS).join(_ids(writer, _named(rights, alerts, of)), "subject_id", "left_semi").collect()}
+    rights = watch.rights(of, validity.valid_on(of.marks, of.until, of.decisions, of.renewals))
+    looked, watched = _filings(of, over)
+    pairs = _pairs(tables, of.marks[looked], rights, anew)
+    alerts, brands = _judged(of, rights, pairs, watched)
+    pairs = _explained(pairs, alerts, of)
+    ids = set(of.marks["owner_subject_id"].dropna()) | {r.owner_subject_id for r in rights.rows} | {a.right.owner for a in alerts}
+    owners = _owners(writer, {i for i in ids if i})
     kind = "simulated" if (of.marks["value_kind"] == "simulated").any() or (of.holders["value_kind"] == "simulated").any() else "estimated"
-    tables.write(MARKS, _marks(of, over, brands), kind)
+    why = dict(
+        zip(zip(*(pairs[c] for c in ("right_id", *KEY)), strict=True), zip(pairs["why_similar"], pairs["first_alerted_on"], strict=True), strict=True)
+    )
+    tables.write(MARKS, _marks(of, over, looked, brands), kind)
     tables.write(RIGHTS, _rights(rights, owners), kind)
-    tables.write(ALERTS, _alerts(tables, alerts, of, over, owners), kind)
-    frame, subjects = districts(), _subjects(writer)
+    tables.write(
+        PAIRS,
+        [(r, n, int(c), economy.decimal(s), bool(a), bool(g), int(k), w or None, d) for r, n, c, s, a, g, k, w, d in pairs.itertuples(index=False)],
+        kind,
+    )
+    tables.write(ALERTS, _alerts(alerts, of, over, owners, why, writer.ledger.newest_feedback()), kind)
+    frame = districts()
     monthly = [
         (m.month, frame[m.district].code if m.district in frame else None, m.district, m.nice_class, m.applications, m.registrations, m.stock)
         for m in counts.of_months(of)
     ]
     tables.write(MONTHLY, monthly, kind)
-    tables.write(RANKING, [_ranked(p, owners, frame) for p in counts.rankings(of, subjects)], kind)
+    tables.write(RANKING, [_ranked(p, owners, frame) for p in counts.rankings(of, _subjects(writer))], kind)
 
 
 @dataclass(frozen=True)
@@ -76,139 +93,182 @@ class _Tables:
     def write(self, identity: str, rows: Sequence[tuple[Any, ...]], kind: str) -> None:
         """Overwrite a table; number of the run, day and kind of value follow each row."""
         schema = spark_schema(self.contracts[identity])
-        frame = self.writer.spark.createDataFrame([(*r, *self.last, kind) for r in rows], schema)
-        self.writer.write(frame, self.name(identity), "overwrite", "trademark", self.run.run_id)
+        for first in range(0, max(1, len(rows)), ROWS_AT_ONCE):
+            frame = self.writer.spark.createDataFrame([(*r, *self.last, kind) for r in rows[first : first + ROWS_AT_ONCE]], schema)
+            self.writer.write(frame, self.name(identity), "append" if first else "overwrite", "trademark", self.run.run_id)
 
-    def published(self, identity: str, columns: str) -> list[Any]:
-        """Rows of the newest version of a table that any release has named: what it says was said, also where the table is being built anew."""
+    def stored(self, identity: str, columns: Sequence[str]) -> pd.DataFrame:
+        """What a table says before this run."""
+        return self.writer.spark.table(self.name(identity)).select(*columns).toArrow().to_pandas(date_as_object=True)
+
+    def published(self, identity: str, columns: Sequence[str]) -> pd.DataFrame:
+        """What the newest version of a table says that any release has named, also where the table is being built anew."""
         version = self.writer.ledger.newest_version(self.name(identity))
         if version is None:
-            return []
-        return self.writer.spark.sql(f"SELECT {columns} FROM {version.table_name} VERSION AS OF {int(version.version)}").collect()  # noqa: S608
+            return pd.DataFrame(columns=list(columns))
+        sql = f"SELECT {', '.join(columns)} FROM {version.table_name} VERSION AS OF {int(version.version)}"  # noqa: S608 - our own names
+        return self.writer.spark.sql(sql).toArrow().to_pandas(date_as_object=True)
 
 
-def _watched(tables: _Tables, of: Told, rights: watch.Rights, over: pd.Series, anew: bool) -> tuple[list[watch.Alert], dict[tuple[str, int], str]]:
+def _keys(frame: pd.DataFrame) -> list[Filing]:
+    return list(zip(frame["mark_number"], frame["nice_class"], strict=True))
+
+
+def _which(flags: Iterable[bool]) -> np.ndarray:
+    """A mask, also of nothing."""
+    return np.array(list(flags), dtype=bool)
+
+
+def _filings(of: Told, over: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """(which marks are held against names, which of these are watched)."""
+    looked, watched = [], []
+    young = months_after(of.until, -watch.HABIT_MONTHS)
+    columns = (of.marks["preliminarily_published_on"], of.marks["mark_registered_on"], over, watch.filed_on(of.marks), of.marks["words"])
+    for published, registered, is_over, filed, words in zip(*columns, strict=True):
+        can = filed is not None and words is not None
+        watched.append(can and watch.is_watched(of.until, watch.course(of.until, published, registered, bool(is_over)), filed, published))
+        looked.append(watched[-1] or (can and filed > young))
+    return _which(looked), _which(watched)
+
+
+def _pairs(tables: _Tables, looked: pd.DataFrame, rights: Rights, anew: bool) -> pd.DataFrame:
+    """All pairs of the filings that are held against names: those that are stored, and what is found of new filings and of new rights."""
+    if anew:
+        found = watch.find(rights, looked)
+        first = tables.published(PAIRS, ["right_id", *KEY, "why_similar", "first_alerted_on"])
+        return found.drop(columns=["why_similar", "first_alerted_on"]).merge(first, how="left", on=["right_id", *KEY])[watch.PAIRS]
+    marks, before = tables.stored(MARKS, [*KEY, *_FILING]), tables.stored(RIGHTS, ["right_id", *_SIGNATURE])
+    compared = {k: w for *k_, w, is_ in marks.itertuples(index=False) if is_ for k in [tuple(k_)]}
+    is_new = _which(compared.get(k) != w for k, w in zip(_keys(looked), looked["words"], strict=True))
+    was = {r: (c, reach) for r, c, reach in before.itertuples(index=False)}
+    fresh = [r.right_id for r in rights.rows if was.get(r.right_id) != (r.nice_classes, r.right_reach)]
+    there = set(_keys(looked[~is_new]))
+    kept = tables.stored(PAIRS, watch.PAIRS)
+    kept = kept[_which(r in rights.ids and k in there for r, k in zip(kept["right_id"], _keys(kept), strict=True))]
+    more = watch.find(rights, looked[~is_new], only=fresh)
+    if len(more):
+        # How many names a filing resembles grows by those that are new.
+        grown = more.groupby(KEY)["right_id"].nunique().to_dict()
+        kept = kept.assign(similar_names=[int(n) + grown.get(k, 0) for n, k in zip(kept["similar_names"], _keys(kept), strict=True)])
+    parts = [p for p in (kept, more, watch.find(rights, looked[is_new])) if len(p)]
+    if not parts:
+        return pd.DataFrame(columns=watch.PAIRS)
+    found = pd.concat(parts, ignore_index=True).drop_duplicates(["right_id", *KEY]).astype({"mark_similarity": float})
+    return found.sort_values("mark_similarity", ascending=False, kind="stable").groupby(KEY, sort=False).head(watch.MOST_PAIRS).astype(object).where(lambda f: f.notna(), None)  # fmt: skip
+
+
+def _judged(of: Told, rights: Rights, pairs: pd.DataFrame, watched: np.ndarray) -> tuple[list[Alert], dict[Filing, str]]:
     """The alerts, and by filing the name of another that it resembles most."""
-    spark = tables.writer.spark
-    key = list(zip(of.marks["mark_number"], of.marks["nice_class"], strict=True))
-    filed = watch.filed_on(of.marks)
-    young = filed.map(lambda d: d is not None and d > months_after(of.until, -HABIT_MONTHS))
-    stages = [
-        watch.course(of.until, p, r, o).stage
-        for p, r, o in zip(of.marks["preliminarily_published_on"], of.marks["mark_registered_on"], over, strict=True)
-    ]
-    watched = pd.Series([s in watch.WATCHED for s in stages], index=of.marks.index) & filed.notna()
-    looked = of.marks[watched | (young & filed.notna())]
-    stored = {} if anew else {(r.mark_number, r.nice_class): r for r in spark.sql(_STORED.format(table=tables.name(MARKS))).collect()}
-    is_new = [_differs(stored.get((r.mark_number, r.nice_class)), r) for r in looked.itertuples(index=False)]
-    pairs = watch.find(rights, looked[is_new])
-    brands = {k: r.closest_name for k, r in stored.items() if r.closest_name is not None}
-    for k in zip(looked[is_new]["mark_number"], looked[is_new]["nice_class"], strict=True):
-        brands.pop(k, None)
-    if stored:
-        before = {r.right_id for r in spark.table(tables.name(RIGHTS)).select("right_id").collect()}
-        fresh = [r for r in rights.frame["right_id"] if r not in before]
-        if fresh:
-            pairs = pd.concat([pairs, watch.find(rights, looked[[not n for n in is_new]], only=fresh)])
-        new = set(zip(looked[is_new]["mark_number"], looked[is_new]["nice_class"], strict=True))
-        kept = spark.table(tables.name(ALERTS)).select(*watch.PAIRS).toArrow().to_pandas()
-        kept = kept[[k not in new for k in zip(kept["mark_number"], kept["nice_class"], strict=True)]]
-        pairs = pd.concat([kept.astype({"mark_similarity": float}), pairs]).drop_duplicates(["right_id", *KEY])
-    # Of filings that were searched before, what was found then stays: only the weightiest pairs are stored.
-    brands = watch.closest(pairs, rights, of) | brands
-    lost = _lost(of)
-    alive = {k for k, w in zip(key, watched, strict=True) if w}
-    mine = pairs[[k in alive for k in zip(pairs["mark_number"], pairs["nice_class"], strict=True)]]
-    on = watch.known(of, lost, brands, set(zip(mine["mark_number"], mine["nice_class"], strict=True)))
-    return watch.judged(mine, rights, of, on), brands
+    brands = watch.closest(pairs, rights, of)
+    alive = set(_keys(of.marks[watched]))
+    mine = pairs[_which(k in alive for k in _keys(pairs))]
+    return watch.judged(mine, rights, of, watch.known(of, rights, _lost(of), brands, set(_keys(mine)))), brands
 
 
-def _differs(before: Any, now: Any) -> bool:
-    """Whether a filing is new, or another than what was held against names."""
-    return before is None or any(getattr(before, c) != getattr(now, c) for c in ("trademark_name", "similar_groups", "applied_on"))
-
-
-def _lost(of: Told) -> dict[tuple[str, int], dt.date]:
-    """Filings that an opposition or invalidity has ended, and when."""
+def _lost(of: Told) -> dict[Filing, dt.date]:
+    """Filings that an opposition or invalidity has ended, and when; what a review has overturned isn't lost."""
     classes = of.marks.groupby("mark_number")["nice_class"].agg(list).to_dict()
-    found = {}
-    for number, nice_class, on, procedure, result in of.decisions[
-        ["mark_number", "nice_class", "decided_on", "mark_procedure", "decision_result"]
-    ].itertuples(index=False):
-        if validity.procedure_kind(procedure or "") in ("异议", "无效") and validity.ends(procedure, result):
+    last: dict[tuple[str, int, str], tuple[dt.date, bool]] = {}
+    columns = ["mark_number", "nice_class", "decided_on", "mark_procedure", "decision_result"]
+    for number, nice_class, on, procedure, result in of.decisions[columns].itertuples(index=False):
+        kind, effect = validity.procedure_kind(procedure or ""), validity.effect(procedure, result)
+        if kind in ("异议", "无效") and effect in (validity.Effect.ENDS, validity.Effect.KEEPS):
             for c in classes.get(number, ()) if pd.isna(nice_class) else (int(nice_class),):
-                found[number, c] = on
-    return found
+                last[number, c, kind] = (on, effect is validity.Effect.ENDS)
+    return {(number, c): on for (number, c, _), (on, ends) in last.items() if ends}
 
 
-def _named(rights: watch.Rights, alerts: Iterable[watch.Alert], of: Told) -> set[str]:
-    marks = set(of.marks["owner_subject_id"].dropna())
-    return marks | set(rights.frame["owner_subject_id"].dropna()) | {a.right.owner for a in alerts if a.right.owner}
+def _explained(pairs: pd.DataFrame, alerts: Sequence[Alert], of: Told) -> pd.DataFrame:
+    """Pairs with the sentence that says why, and the day of the first alert, where they are one."""
+    words = dict(zip(_keys(of.marks), of.marks["words"], strict=True))
+    place = {key: n for n, key in enumerate(zip(*(pairs[c] for c in ("right_id", *KEY)), strict=True))}
+    at = [place[a.right.right_id, a.pair["mark_number"], a.pair["nice_class"]] for a in alerts]
+    why, since = pairs["why_similar"].tolist(), pairs["first_alerted_on"].tolist()
+    due = [n for n in range(len(at)) if not isinstance(why[at[n]], str)]
+    said = similarity.explain_all(
+        [(words[a.pair["mark_number"], a.pair["nice_class"]], a.right.name, a.judged.relation) for a in (alerts[n] for n in due)]
+    )
+    for n, explanation in zip(due, said, strict=True):
+        why[at[n]] = explanation.sentence
+    for n in at:
+        since[n] = since[n] if isinstance(since[n], dt.date) else of.until
+    known = [d if isinstance(d, dt.date) else None for d in since]
+    return pairs.assign(
+        why_similar=[w if isinstance(w, str) else None for w in why], first_alerted_on=pd.Series(known, index=pairs.index, dtype=object)
+    )
 
 
-def _ids(writer: Writer, ids: Collection[str]) -> Any:
-    return writer.spark.createDataFrame([(i,) for i in sorted(ids)], "subject_id STRING")
+def _owners(writer: Writer, ids: Collection[str]) -> dict[str, Any]:
+    wanted = writer.spark.createDataFrame([(i,) for i in sorted(ids)], "subject_id STRING")
+    return {r.subject_id: r for r in writer.spark.sql(_OWNERS).join(wanted, "subject_id", "left_semi").collect()}
 
 
-def _marks(of: Told, over: pd.Series, brands: Mapping[tuple[str, int], str]) -> list[tuple[Any, ...]]:
-    longer = of.renewals[of.renewals["exclusive_until"].notna()].groupby("mark_number")["exclusive_until"].max().to_dict()
+def _marks(of: Told, over: pd.Series, looked: np.ndarray, brands: Mapping[Filing, str]) -> list[tuple[Any, ...]]:
+    longer = of.renewals[of.renewals["exclusive_until"].notna().to_numpy(bool)].groupby("mark_number")["exclusive_until"].max().to_dict()
     rows = []
-    for m, is_over in zip(of.marks.itertuples(index=False), over, strict=True):
+    for m, is_over, compared in zip(of.marks.itertuples(index=False), over, looked, strict=True):
         until = max((d for d in (m.exclusive_until, longer.get(m.mark_number)) if d is not None), default=None)
         course = validity.Course(m.applied_on, m.preliminarily_published_on, m.mark_registered_on, until)
         state = validity.State.ENDED if is_over else validity.state_on(course, of.until)
         rows.append(
             (m.mark_number, int(m.nice_class), m.trademark_name, m.similar_groups, m.applicant_name, m.applicant_address, m.applicant_subject_id,
              m.owner_name, m.owner_subject_id, m.agent_name, m.district_code, m.district_name or counts.ABROAD, m.applied_on, m.preliminarily_published_on,
-             m.mark_registered_on, until, state.name.lower(), brands.get((m.mark_number, m.nice_class)))
+             m.mark_registered_on, until, state.name.lower(), brands.get((m.mark_number, m.nice_class)), m.words if compared else None, bool(compared))
         )  # fmt: skip
     return rows
 
 
-def _rights(rights: watch.Rights, owners: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _rights(rights: Rights, owners: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     rows = []
-    for r in rights.frame.itertuples(index=False):
-        owner = owners.get(r.owner_subject_id)
-        place = (owner.subject_name, owner.district_code, owner.district_name) if owner else (None, None, economy.UNASSIGNED)
+    for r in rights.rows:
+        owner = owners.get(r.owner_subject_id or "")
+        who = (
+            (owner.subject_name, owner.district_code, owner.supervising_district_code, owner.district_name)
+            if owner
+            else (None, None, None, economy.UNASSIGNED)
+        )
         kind = watch.Kind(r.right_kind).name.lower()
         rows.append(
-            (
-                r.right_id,
-                kind,
-                r.right_name,
-                r.owner_subject_id,
-                *place,
-                r.nice_classes,
-                r.similar_groups,
-                r.right_since,
-                r.right_reach,
-                r.name_holders,
-            )
+            (r.right_id, kind, r.right_name, r.owner_subject_id, *who, r.nice_classes, r.similar_groups, r.right_since, r.right_reach, r.name_holders)
         )
     return rows
 
 
-def _alerts(tables: _Tables, alerts: Iterable[watch.Alert], of: Told, over: pd.Series, owners: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    since = {r.alert_id: r.first_alerted_on for r in tables.published(ALERTS, "alert_id, first_alerted_on")}
-    answers = tables.writer.ledger.newest_feedback()
-    marks = of.marks.assign(is_over=over).set_index(KEY)
-    at = {k: n for n, k in enumerate(marks.index)}
+def _alerts(
+    alerts: Iterable[Alert],
+    of: Told,
+    over: pd.Series,
+    owners: Mapping[str, Any],
+    why: Mapping[tuple[str, str, int], tuple[str, dt.date]],
+    answers: Mapping[str, str],
+) -> list[tuple[Any, ...]]:
+    wanted = {(a.pair["mark_number"], a.pair["nice_class"]) for a in alerts}
+    marks = {
+        (m.mark_number, m.nice_class): (m, o)
+        for m, o in zip(of.marks.itertuples(index=False), over, strict=True)
+        if (m.mark_number, m.nice_class) in wanted
+    }
     rows = []
     for a in alerts:
-        m = marks.iloc[at[a.pair["mark_number"], a.pair["nice_class"]]]
-        course = watch.course(of.until, m["preliminarily_published_on"], m["mark_registered_on"], bool(m["is_over"]))
-        owner = owners.get(a.right.owner) if a.right.owner else None
-        who = [getattr(owner, c, None) for c in ("subject_name", "legal_representative", "registered_address", "district_code")]
-        why = a.pair["why_similar"] or similarity.explain(m["trademark_name"], a.right.name, a.judged.relation).sentence
+        number, nice_class = a.pair["mark_number"], a.pair["nice_class"]
+        m, is_over = marks[number, nice_class]
+        course = watch.course(of.until, m.preliminarily_published_on, m.mark_registered_on, bool(is_over))
+        o = owners.get(a.right.owner or "")
+        who = (
+            (o.subject_name, o.legal_representative, o.registered_address, o.district_code, o.supervising_district_code, o.district_name)
+            if o
+            else _NOBODY
+        )
         hooks = "；".join(dict.fromkeys(r.hook for r in a.judged.reasons if r.contribution > 0 and r.hook))
+        sentence, since = why[a.right.right_id, number, nice_class]
         e = a.evidence
         rows.append(
-            (a.alert_id, a.right.right_id, a.right.kind.name.lower(), a.right.name, a.right.owner, *who, owner.district_name if owner else economy.UNASSIGNED,
-             a.pair["mark_number"], int(a.pair["nice_class"]), m["trademark_name"], m["similar_groups"], m["applicant_name"], m["applicant_subject_id"],
-             m["agent_name"], m["applied_on"], m["preliminarily_published_on"], m["mark_registered_on"], course.stage.name.lower(), course.due, course.expected,
-             course.is_provisional, course.note or None, course.action, a.judged.relation.name.lower(), economy.decimal(e.similarity), e.identical, e.adds_generic,
-             e.rivals, why, "suspect" if a.judged.verdict is Verdict.SUSPECT else "similar", economy.decimal(a.judged.score), a.judged.why, hooks or None,
-             e.filings, e.brands, e.classes, e.losses, "、".join(a.names_hit[:10]) or None, e.holders, since.get(a.alert_id, of.until), answers.get(a.alert_id))
+            (a.alert_id, a.right.right_id, a.right.kind.name.lower(), a.right.name, a.right.owner, *who, number, int(nice_class), m.trademark_name,
+             m.similar_groups, m.applicant_name, m.applicant_subject_id, m.agent_name, m.applied_on, m.preliminarily_published_on, m.mark_registered_on,
+             course.stage.name.lower(), course.due, course.expected, course.latest, course.is_provisional, course.note or None, course.action,
+             a.judged.relation.name.lower(), economy.decimal(e.similarity), e.identical, e.adds_generic, e.rivals, sentence,
+             "suspect" if a.judged.verdict is Verdict.SUSPECT else "similar", economy.decimal(a.judged.score), a.judged.why, hooks or None, e.filings, e.brands,
+             e.classes, e.losses, "、".join(a.names_hit[:10]) or None, e.holders, since, answers.get(a.alert_id))
         )  # fmt: skip
     return rows
 

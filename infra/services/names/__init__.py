@@ -47,7 +47,10 @@ def _command(context: Context) -> Command:
 
 
 def _health(context: Context) -> str:
-    told = ask(context.settings, {})
+    try:
+        told = ask(context.settings, {})
+    except ValueError as error:  # the process is there; what it says is told to those who ask, and `up` has the names written anew
+        return str(error)
     return f"{told['names']:,} names of {told['release']}, {told['resident_mib']} MiB" if told["release"] else "no release has names yet"
 
 

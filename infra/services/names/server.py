@@ -7,6 +7,7 @@ import os
 import resource
 import socketserver
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,25 @@ class Names:
         self._open: lookup.Lookup | None = None
 
     def current(self) -> lookup.Lookup | None:
-        """The names of the release that ``current`` names; None where it names none."""
+        """The names of the release that ``current`` names; None where it names none.
+
+        Raises:
+            ValueError: they are there and can't be read; says what to do.
+        """
         with self._lock:
             try:
                 told = lookup.read_current(self._folder)
-            except FileNotFoundError:
+            except (FileNotFoundError, ValueError):
                 self._open = None
                 return None
             if self._open is None or (self._open.release, self._open.key) != told:
-                self._open = lookup.Lookup.open(self._folder)
-                self._open.check("商标", 35)  # the tables of readings and characters are read once, not by whoever asks first
+                self._open = None
+                try:
+                    opened = lookup.Lookup.open(self._folder)
+                    opened.check("商标", 35)  # the tables of readings and characters are read once, not by whoever asks first
+                except (OSError, ValueError) as error:
+                    raise ValueError(f"名称检索的文件不能使用（{error}），运行 ./lake up 重建") from error
+                self._open = opened
             return self._open
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +70,8 @@ def serve(settings: Settings) -> None:
     limit = int(settings.values["memory"]["names"].removesuffix("m")) * 2**20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     names = Names(settings.folder(lookup.FOLDER))
-    names.current()
+    with suppress(ValueError):  # said to whoever asks
+        names.current()
 
     class Handler(socketserver.StreamRequestHandler):
         timeout = 10
