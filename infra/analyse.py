@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from catalog.contract import load_contracts
+from infra.printing import print_json
 from infra.problems import Problem
 from infra.querying import asking
 from infra.services.base import Context
@@ -125,11 +126,6 @@ def _print_forecast(out: Console, origin: dt.date, told: list[dict[str, Any]], t
                 f"\n回测（{home}，{t['origins']} 个起点）：误差 {t['error']:.3f}，上年同月法 {t['naive_error']:.3f}（{verdict}）；80% 区间实际覆盖 {t['coverage']:.0%}",
                 soft_wrap=True,
             )
-
-
-def print_json(told: dict[str, Any]) -> None:
-    """Print for programs: decimals as numbers, dates as text."""
-    print(json.dumps(told, ensure_ascii=False, indent=1, default=lambda v: float(v) if isinstance(v, Decimal) else str(v)))
 
 
 def day_of(as_of: str) -> dt.date:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from catalog.contract import Contract, load_contracts
-from infra.analyse import ALL, CITY, day_of, print_json
+from infra.analyse import ALL, CITY, day_of
+from infra.printing import print_json
 from infra.problems import Problem
 from infra.querying import asking
 from infra.services.base import Context

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from catalog.contract import Contract, load_contracts
-from infra.analyse import print_json
 from infra.clock import CHINA
 from infra.ledger import Feedback, Ledger
+from infra.printing import print_json
 from infra.problems import Problem
-from infra.querying import asking
 from infra.services import names
 from infra.services.base import Context
 
@@ -96,6 +95,9 @@ def show_alerts(
     if district:
         where.append("district_name = ?")
         values.append(district)
+    from catalog.contract import load_contracts  # slow to import; who checks a name doesn't wait for it
+    from infra.querying import asking
+
     with asking(context, user, password, "lake trademark", "商标抢注预警") as cursor:
         rows = _rows(cursor, _LIST.format(where=" AND ".join(where)), values)
     for r in rows:
@@ -103,7 +105,7 @@ def show_alerts(
     if as_json:
         print_json({"today": today, "alerts": rows})
         return
-    contract = load_contracts()[ALERTS]
+    said_of = {c.name: dict(c.allowed) for c in load_contracts()[ALERTS].columns if c.allowed}
     said = "，".join(s for s in (f"{days_left} 天内到期" if days_left is not None else "", district) if s)
     out.print(f"\n[bold]商标抢注预警[/]（{said or '全部未到期'}）：{len(rows)} 条", soft_wrap=True)
     if not rows:
@@ -116,13 +118,12 @@ def show_alerts(
     if any(r["value_kind"] == "simulated" for r in rows):
         out.print("含模拟（演示）数据", style="yellow")
     for r in rows[:most]:
-        _print(out, contract, r)
+        _print(out, said_of, r)
     if len(rows) > most:
         out.print(f"\n另有 {len(rows) - most} 条，用 --most 或 --json 看全部", style="dim")
 
 
-def _print(out: Console, contract: Contract, r: dict[str, Any]) -> None:
-    said = {c.name: dict(c.allowed) for c in contract.columns if c.allowed}
+def _print(out: Console, said: Mapping[str, Mapping[str, str]], r: dict[str, Any]) -> None:
     left = (
         "没有正在计算的期限" if r["days_left"] is None else f"还有 {r['days_left']} 天（{r['act_until']}{'，暂定' if r['is_provisional'] else ''}）"
     )
@@ -153,6 +154,8 @@ def answer(context: Context, alert_id: str, given: str, note: str, user: str, pa
     """
     if given not in ANSWERS:
         raise Problem(f"没有“{given}”这种反馈", "写错了", f"可用的有：{'、'.join(f'{k}（{v}）' for k, v in ANSWERS.items())}")
+    from infra.querying import asking
+
     with asking(context, user, password, "lake trademark", "商标抢注预警") as cursor:
         found = _rows(cursor, _LIST.format(where="alert_id = ?"), [alert_id.strip().upper()])
     if not found:
