@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import trino
+
 from catalog.contract import Contract
 from catalog.derive import checksum_since, contents_sql, physical_columns, table_name, trino_type, view_columns, view_comments
 from catalog.properties import Kind
@@ -111,7 +113,9 @@ def replay_views(context: Context, ledger: Ledger, contracts: Mapping[str, Contr
     ledger.views_unmade([c.id for c, _ in behind])
     # All views first: who joins two of them shall not wait for a hundred comments until both show the same release.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for work in (_replace, _require_shown, _comment):
+        replaced = list(pool.map(lambda shows: _replace(context, *shows, release_id), behind))
+        behind = [shows for shows, is_new in zip(behind, replaced, strict=True) if is_new]
+        for work in (_require_shown, _comment):
             list(pool.map(lambda shows, work=work: work(context, *shows, release_id), behind))
     ledger.note_views({c.id: definition(c, v) for c, v in behind})
     return len(wanted)
@@ -122,8 +126,16 @@ def definition(contract: Contract, version: int | None) -> str:
     return hashlib.sha256(f"{view_sql(contract, version, None)}{view_comments(contract)}".encode()).hexdigest()
 
 
-def _replace(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:
-    ask(as_publisher(context).cursor(), view_sql(contract, version, release_id))
+def _replace(context: Context, contract: Contract, version: int | None, release_id: str | None) -> bool:
+    """Replace a view; False if the version that it shows lacks a column of today's contract, because a run that built the table anew was not published."""
+    try:
+        ask(as_publisher(context).cursor(), view_sql(contract, version, release_id))
+    except trino.exceptions.TrinoUserError as error:
+        if version is None or error.error_name != "COLUMN_NOT_FOUND":
+            raise
+        print(f"{contract.id}: 视图保持原样，版本 {version} 还没有合同里的全部列", flush=True)
+        return False
+    return True
 
 
 def _require_shown(context: Context, contract: Contract, version: int | None, release_id: str | None) -> None:

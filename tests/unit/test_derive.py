@@ -380,6 +380,8 @@ CITY_WIDE = {
 }
 # What is said of each subject is for those who look after it.
 OF_EACH = {"gold.activity_subject", "gold.trademark_marks", "gold.trademark_rights"}
+# Not for those who look after single subjects.
+PAIRS = {"gold.trademark_pairs"}
 SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores", "ops.trademark_feedback"}
 OPS = SENT | {"ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
@@ -391,15 +393,35 @@ PROBLEMS = {"silver.quality_problem", "ops.quality_problems"}
 @pytest.mark.parametrize(
     ("group", "readable"),
     [
-        ("analyst", GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS),
+        ("analyst", GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | CODES | FACTS),
         ("leader", GOLD | CITY_WIDE | OPS | (CODES - {"silver.ref_area"})),
         (
             "steward",
-            GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"},
+            GOLD
+            | CITY_WIDE
+            | OF_EACH
+            | PAIRS
+            | OPS
+            | CODES
+            | FACTS
+            | MAPPINGS
+            | PROBLEMS
+            | FEEDS
+            | {"silver.identity_link", "silver.identity_review"},
         ),
         (
             "operator",
-            GOLD | CITY_WIDE | OF_EACH | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | FEEDS | {"silver.identity_link", "silver.identity_review"},
+            GOLD
+            | CITY_WIDE
+            | OF_EACH
+            | PAIRS
+            | OPS
+            | CODES
+            | FACTS
+            | MAPPINGS
+            | PROBLEMS
+            | FEEDS
+            | {"silver.identity_link", "silver.identity_review"},
         ),
         (
             "supervisor",

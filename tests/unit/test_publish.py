@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from trino.exceptions import TrinoUserError
 
 from catalog.contract import load_contracts
 from catalog.derive import all_tables, physical_columns, table_name, table_schema, view_columns
@@ -140,6 +141,23 @@ def test_a_table_that_lacks_a_new_column_keeps_its_view(replayed):
     replayed(trino, MONTHLY, QUARANTINE)
     assert QUARANTINE in trino.views
     assert not {MONTHLY, RELEASES} & set(trino.views)
+
+
+def test_a_version_that_lacks_a_column_keeps_its_view_though_the_table_has_it(replayed):
+    """A run that built the table anew and wasn't published leaves the column in the newest version alone."""
+
+    class Older(Trino):
+        def execute(self, sql):
+            if sql.startswith(f"CREATE OR REPLACE VIEW lake_publish.{MONTHLY} "):
+                raise TrinoUserError({"errorName": "COLUMN_NOT_FOUND", "message": "line 1:1: Column 'marked_subjects' cannot be resolved"})
+            super().execute(sql)
+
+    trino = Older(all_tables(CONTRACTS).values())
+    replayed(trino, MONTHLY, QUARANTINE)
+    assert MONTHLY not in trino.views
+    assert QUARANTINE in trino.views
+    asked = [sql for sql in trino.asked if MONTHLY in sql]
+    assert not any(sql.startswith("COMMENT") for sql in asked), "what stays as it was keeps its comments"
 
 
 def test_a_view_that_shows_another_release_is_a_problem(replayed):
