@@ -113,7 +113,7 @@ def replay_views(context: Context, ledger: Ledger, contracts: Mapping[str, Contr
     ledger.views_unmade([c.id for c, _ in behind])
     # All views first: who joins two of them shall not wait for a hundred comments until both show the same release.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        replaced = list(pool.map(lambda shows: _replace(context, *shows, release_id), behind))
+        replaced = list(pool.map(lambda shows: _replace(context, shows[0], shows[1], release_id), behind))
         behind = [shows for shows, is_new in zip(behind, replaced, strict=True) if is_new]
         for work in (_require_shown, _comment):
             list(pool.map(lambda shows, work=work: work(context, *shows, release_id), behind))
