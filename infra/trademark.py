@@ -43,9 +43,9 @@ def check(context: Context, name: str, nice_class: int | None, groups: str, most
         try:
             told = names.ask(context.settings, question)
         except OSError:
-            from spark_jobs.trademark import lookup  # slow to import, and not needed where the process answers
+            from spark_jobs.trademark import lookup, named  # slow to import, and not needed where the process answers
 
-            told = lookup.Lookup.open(context.settings.folder(lookup.FOLDER)).check(name, nice_class, groups, most)
+            told = lookup.Lookup.open(named.folder(context.settings)).check(name, nice_class, groups, most)
     except FileNotFoundError:
         raise Problem("没有可查的名称", "当前发布里还没有商标数据", "送来商标数据并运行 ./lake run 后再查") from None
     except ValueError as error:

@@ -42,8 +42,7 @@ from spark_jobs.analyse import build as analyses
 from spark_jobs.analyse import vintages
 from spark_jobs.identity import parties, ties
 from spark_jobs.ingest import exchange, land, load, pages
-from spark_jobs.trademark import lookup
-from spark_jobs.trademark import tables as trademarks
+from spark_jobs.trademark import named
 from spark_jobs.writing import Writer, writing
 
 REFUSED, NOTHING = 3, 4
@@ -410,7 +409,10 @@ def gold_step(lake: Lake) -> int:
         whole |= {v.table_name for c, v in kept.items() if vintages.put_back(writer, lake.contracts[c], run, v)}
         known, fresh = ({table.removeprefix("silver_tables.") for table in tables} for tables in (at, changed))
         analyses.build(writer, lake.contracts, run, known, anew)
-        trademarks.make(writer, lake.contracts, run, known, fresh, anew)
+        if anew or any(feed.startswith("trademark_") for feed in fresh):
+            from spark_jobs.trademark import tables as trademarks  # seconds of libraries, which a day without marks does not need
+
+            trademarks.make(writer, lake.contracts, run, known, fresh, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))
@@ -488,7 +490,10 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
     publish.replay_views(lake.context, ledger, lake.contracts, release, tables)
     # Dashboards keep answers for a day; those of an older release must go.
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
-    lookup.follow(lake.context.settings, spark, release, tables)
+    if not named.says(named.folder(lake.context.settings), release, named.key(tables)):
+        from spark_jobs.trademark import lookup  # seconds of libraries and tables, which a release without new marks does not need
+
+        lookup.follow(lake.context.settings, spark, release, tables)
 
 
 def _project(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,12 @@ from pyspark.sql import SparkSession
 
 from infra.ledger import TableVersion
 from infra.settings import Settings
-from spark_jobs.trademark import index, similarity
+from spark_jobs.trademark import index, named, similarity
 from spark_jobs.trademark.goods import Goods, Relation, relation
 from spark_jobs.trademark.normalise import normalise
 from spark_jobs.trademark.told import NO_WORDS
 
-RIGHTS, MARKS, SUBJECTS = "gold_tables.trademark_rights", "gold_tables.trademark_marks", "gold_tables.archive_subject"
-FOLDER, CURRENT, ENTRIES, INDEX = "data/names", "current", "entries.arrow", "index"
+ENTRIES, INDEX = "entries.arrow", "index"
 # Rights that rest on a mark are there as the mark itself. Owners are named who are market subjects, as the register names them: of others the name may be
 # a person's.
 _ENTRIES = """
@@ -42,46 +41,33 @@ _ENTRIES = """
 
 
 def follow(settings: Settings, spark: SparkSession, release: str | None, tables: Iterable[TableVersion]) -> None:
-    """Make ``current`` name the names of a release, written now if they aren't there; those of other releases go.
+    """Make ``current`` name the names of a release, written now if they aren't there, or can't be read; those of other releases go.
 
     Without the tables in the release (no feed has told of marks) there are none.
     """
-    versions = {t.table_name: int(t.version) for t in tables}
-    folder = settings.folder(FOLDER)
-    key = _key(versions)
+    several = list(tables)
+    folder, key = named.folder(settings), named.key(several)
     if release is None or key is None:
-        (folder / CURRENT).unlink(missing_ok=True)
-        return
-    if _says(folder, release, key):
+        (folder / named.CURRENT).unlink(missing_ok=True)
         return
     if not _is_whole(folder / key):
         shutil.rmtree(folder / key, ignore_errors=True)
+        versions = {t.table_name: int(t.version) for t in several}
         no_words = ", ".join(f"'{w}'" for w in NO_WORDS)
-        sql = _ENTRIES.format(rights=versions[RIGHTS], marks=versions[MARKS], subjects=versions[SUBJECTS], no_words=no_words)
+        sql = _ENTRIES.format(rights=versions[named.RIGHTS], marks=versions[named.MARKS], subjects=versions[named.SUBJECTS], no_words=no_words)
         write(spark.sql(sql).toArrow(), folder / key)
-    beside = folder / f".{CURRENT}.{os.getpid()}"
+    beside = folder / f".{named.CURRENT}.{os.getpid()}"
     beside.write_text(f"{release} {key}\n", encoding="utf-8")
-    beside.replace(folder / CURRENT)
+    beside.replace(folder / named.CURRENT)
     for other in folder.iterdir():
         if other.is_dir() and other.name != key:
             shutil.rmtree(other, ignore_errors=True)
 
 
 def is_stale(settings: Settings, release: str | None, tables: Iterable[TableVersion]) -> bool:
-    """Whether `follow` has something to do for a release."""
-    folder, key = settings.folder(FOLDER), _key({t.table_name: int(t.version) for t in tables})
-    return (folder / CURRENT).exists() if release is None or key is None else not _says(folder, release, key)
-
-
-def _key(versions: Mapping[str, int]) -> str | None:
-    return f"{versions[RIGHTS]}-{versions[MARKS]}" if {RIGHTS, MARKS, SUBJECTS} <= versions.keys() else None
-
-
-def _says(folder: Path, release: str, key: str) -> bool:
-    try:
-        return read_current(folder) == (release, key) and _is_whole(folder / key)
-    except (OSError, ValueError):
-        return False
+    """Whether `follow` has something to do for a release: also where its names are there, and this code can't read them."""
+    folder, key = named.folder(settings), named.key(tables)
+    return not named.says(folder, release, key) or (key is not None and not _is_whole(folder / key))
 
 
 def _is_whole(folder: Path) -> bool:
@@ -106,12 +92,6 @@ def write(entries: pa.Table, folder: Path) -> None:
     beside.rename(folder)
 
 
-def read_current(folder: Path) -> tuple[str, str]:
-    """(release, name of the folder). Raises FileNotFoundError where no release has names."""
-    release, key = (folder / CURRENT).read_text(encoding="utf-8").split()
-    return release, key
-
-
 @dataclass(frozen=True)
 class Lookup:
     """The names of a release, mapped. ``entries``: columns entry, number, name, owner, place, classes, groups, since, state."""
@@ -129,7 +109,7 @@ class Lookup:
             FileNotFoundError: no release has names.
             ValueError: they were written by other code: `./lake up` has them written anew.
         """
-        release, key = read_current(folder)
+        release, key = named.read_current(folder)
         return cls(release, key, ipc.open_file(pa.memory_map(str(folder / key / ENTRIES))).read_all(), index.load(folder / key / INDEX))
 
     def check(self, name: str, nice_class: int | None, groups: str = "", most: int = 20) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from infra.services import names
 from infra.services.names.server import Names
 from infra.settings import REPO, Settings, load
-from spark_jobs.trademark import lookup
+from spark_jobs.trademark import lookup, named
 
 COLUMNS = ("entry", "number", "name", "owner", "place", "classes", "groups", "since", "state")
 ENTRIES = [
@@ -34,7 +34,7 @@ def entries() -> pa.Table:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     lookup.write(entries(), tmp_path / "1-1")
-    (tmp_path / lookup.CURRENT).write_text("R00000001 1-1\n", encoding="utf-8")
+    (tmp_path / named.CURRENT).write_text("R00000001 1-1\n", encoding="utf-8")
     return tmp_path
 
 
@@ -76,9 +76,19 @@ def test_the_resident_process_follows_the_release(folder: Path):
     resident = Names(folder)
     assert resident.answer({})["release"] == "R00000001"
     lookup.write(entries().slice(0, 1), folder / "2-2")
-    (folder / lookup.CURRENT).write_text("R00000002 2-2\n", encoding="utf-8")
+    (folder / named.CURRENT).write_text("R00000002 2-2\n", encoding="utf-8")
     told = resident.answer({"name": "至美斋", "nice_class": 30})
     assert (told["release"], told["names"], told["similar"]) == ("R00000002", 1, 1)
+
+
+def test_who_says_which_names_are_asked(folder: Path, tmp_path: Path):
+    assert named.says(folder, "R00000001", "1-1")
+    assert not named.says(folder, "R00000002", "1-1")
+    assert not named.says(folder, "R00000001", None), "the release has no marks any more"
+    assert named.says(folder / "1-1", None, None)
+    (folder / named.CURRENT).write_text("damaged", encoding="utf-8")
+    assert not named.says(folder, "R00000001", "1-1")
+    assert Names(folder).answer({})["release"] is None
 
 
 def test_a_damaged_index_is_refused_with_what_to_do(folder: Path):
@@ -90,7 +100,7 @@ def test_the_process_answers_on_its_socket(folder: Path, tmp_path: Path):
     """The program itself, with its limit of memory; in an instance of its own."""
     environment = {**os.environ, "LAKE_INSTANCE": f"names{os.getpid()}", "PYTHONPATH": str(REPO)}
     settings = Settings(environment["LAKE_INSTANCE"], load().values)
-    target = settings.folder(lookup.FOLDER)
+    target = named.folder(settings)
     target.rmdir()
     folder.rename(target)
     process = subprocess.Popen([sys.executable, "-P", "-m", "infra.services.names.server"], env=environment, cwd="/")

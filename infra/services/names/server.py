@@ -13,7 +13,7 @@ from typing import Any
 
 from infra.services.names import LONGEST, path
 from infra.settings import Settings, load
-from spark_jobs.trademark import lookup
+from spark_jobs.trademark import lookup, named
 
 
 class Names:
@@ -32,7 +32,7 @@ class Names:
         """
         with self._lock:
             try:
-                told = lookup.read_current(self._folder)
+                told = named.read_current(self._folder)
             except (FileNotFoundError, ValueError):
                 self._open = None
                 return None
@@ -69,7 +69,7 @@ def serve(settings: Settings) -> None:
     """Serve until the process is ended. Anonymous memory is limited to the setting `memory.names`."""
     limit = int(settings.values["memory"]["names"].removesuffix("m")) * 2**20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    names = Names(settings.folder(lookup.FOLDER))
+    names = Names(named.folder(settings))
     with suppress(ValueError):  # said to whoever asks
         names.current()
 
