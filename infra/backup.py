@@ -35,7 +35,7 @@ WARNING = "备份含有个人信息、商业秘密和全部口令密钥，必须
 PROGRAM = "program/"  # contracts lie below it: they say what the tables mean, and are not put back by a restore
 # Of the instance's state: rendered or filled anew at each start, or copied in a way of their own.
 LEFT_OUT = {
-    "conf", "run", "home", "scratch", "logs", "warehouse", "data/postgres", "data/spark", "data/trino", "data/dbt", "data/airflow/logs",
+    "conf", "run", "home", "scratch", "logs", "warehouse", "data/postgres", "data/spark", "data/trino", "data/dbt", "data/airflow/logs", "data/names",
     "data/superset/cache", "data/superset/explore_cache", "data/superset/filter_cache", "data/superset/sessions",
 }  # fmt: skip
 # Written once under their name and never changed, so that time and size tell whether a file is the same.
