@@ -489,6 +489,9 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
         os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache")
     )
     if account and arguments[:1] not in (["test"], ["bench"]):
+        # Where it can write: what is compiled anew for each command costs two seconds.
+        environment["PYTHONPYCACHEPREFIX"] = str(state / "home" / "pycache")
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         os.chown(state, account.pw_uid, account.pw_gid)
         state.chmod(0o700)
         os.setgroups([])

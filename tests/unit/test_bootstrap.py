@@ -275,3 +275,21 @@ def test_too_little_disk_is_named_before_anything_is_made(installer, monkeypatch
     with pytest.raises(Refusal) as refused:
         installer.check_machine()
     assert (refused.value.what, "8 GiB are needed" in refused.value.why) == ("not enough disk space", True)
+
+
+@pytest.mark.parametrize(("command", "where"), [("status", "instances/main/home/pycache"), ("test", "pycache")])
+def test_what_is_compiled_is_kept_where_the_command_s_user_can_write(installer, monkeypatch, command, where):
+    """Under the service user the installer's own folder can't be written: each command would compile all of its libraries again."""
+    handed = {}
+    monkeypatch.setattr(bootstrap.os, "execve", lambda python, arguments, environment: handed.update(environment))
+    for name in ("setgroups", "setgid", "setuid", "chown"):
+        monkeypatch.setattr(bootstrap.os, name, lambda *_: None)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("LAKE_INSTANCE", raising=False)
+    before = os.umask(0o022)
+    try:
+        bootstrap.hand_over(installer, [command], SimpleNamespace(pw_uid=1, pw_gid=1, pw_name="lake"))
+    finally:
+        os.umask(before)
+    assert handed["PYTHONPYCACHEPREFIX"] == str(installer.made / where)
+    assert ("PYTHONDONTWRITEBYTECODE" in handed) == (command == "test")
