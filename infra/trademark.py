@@ -124,9 +124,13 @@ def show_alerts(
 
 
 def _print(out: Console, said: Mapping[str, Mapping[str, str]], r: dict[str, Any]) -> None:
-    left = (
-        "没有正在计算的期限" if r["days_left"] is None else f"还有 {r['days_left']} 天（{r['act_until']}{'，暂定' if r['is_provisional'] else ''}）"
-    )
+    r = {k: escape(v) if isinstance(v, str) else v for k, v in r.items()}
+    if r["days_left"] is None:
+        left = "没有正在计算的期限"
+    elif r["days_left"] < 0:
+        left = f"期限可能已过（{r['act_until']}），最晚可能到 {r['act_until_latest']}，请立即核对"
+    else:
+        left = f"还有 {r['days_left']} 天（{r['act_until']}{'，暂定' if r['is_provisional'] else ''}）"
     out.print(f"\n[bold]{r['alert_id']}  {left}[/]  {said['mark_stage'][r['mark_stage']]}", soft_wrap=True)
     out.print(
         f"  {r['applicant_name']} 申请“{r['trademark_name']}”（{r['mark_number']}，第{r['nice_class']}类），代理：{r['agent_name'] or '无'}",
