@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -58,8 +57,7 @@ def show(context: Context, as_of: str, user: str, password: str, as_json: bool, 
     names = ("indicator", "district", "section", "value", "low", "high", "counted", "value_kind")
     figures = [dict(zip(names, row, strict=True)) for row in rows]
     if as_json:
-        told = [{k: float(v) if k in ("value", "low", "high") and v is not None else v for k, v in f.items()} for f in figures]
-        print(json.dumps({"period_end": str(end), "as_of": str(known), "release_id": release, "figures": told}, ensure_ascii=False, indent=1))
+        print_json({"period_end": end, "as_of": known, "release_id": release, "figures": figures})
         return
     _print(out, end, known, release, figures)
 

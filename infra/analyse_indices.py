@@ -14,7 +14,7 @@ from catalog.contract import Contract, load_contracts
 from infra.analyse import ALL, CITY, day_of
 from infra.printing import print_json
 from infra.problems import Problem
-from infra.querying import asking
+from infra.querying import asking, records
 from infra.services.base import Context
 
 MONTHLY, OUTCOME, INDEX, LEADS, TEST = (
@@ -49,11 +49,11 @@ def show_activity(context: Context, as_of: str, user: str, password: str, as_jso
     day = day_of(as_of)
     with asking(context, user, password, "lake analyse", "企业活跃度") as cursor:
         month = _newest(cursor, MONTHLY, "month_end", day, "没有判断过企业活跃度", "需要年报、社保、税务、异常名录或个体标记中至少一个数据源")
-        told = _rows(cursor, f"SELECT * FROM lake.{MONTHLY} WHERE month_end = ? ORDER BY district_code, industry_section", [month])  # noqa: S608 - our own names
+        told = records(cursor, f"SELECT * FROM lake.{MONTHLY} WHERE month_end = ? ORDER BY district_code, industry_section", [month])  # noqa: S608 - our own names
         # A district office is not shown what became of the whole city.
         city = any(r["district_name"] == CITY for r in told)
         newest = f"SELECT * FROM lake.{OUTCOME} WHERE as_of <= ? ORDER BY month_end DESC LIMIT 1"  # noqa: S608
-        after = _rows(cursor, newest, [day]) if city else []
+        after = records(cursor, newest, [day]) if city else []
     if as_json:
         print_json({"month_end": month, "told": told, "outcome": after})
         return
@@ -77,7 +77,7 @@ def show_development(context: Context, as_of: str, user: str, password: str, as_
     with asking(context, user, password, "lake analyse", "企业发展指数") as cursor:
         origin = _newest(cursor, TEST, "index_origin", day, "没有作过企业发展指数", "需要统计部门的季度序列，和与它共有的至少十六个季度")
         found = {
-            name: _rows(cursor, f"SELECT * FROM lake.{name} WHERE index_origin = ? ORDER BY {order}", [origin])  # noqa: S608
+            name: records(cursor, f"SELECT * FROM lake.{name} WHERE index_origin = ? ORDER BY {order}", [origin])  # noqa: S608
             for name, order in (
                 (LEADS, "reference_series, lead_correlation DESC"),
                 (INDEX, "reference_series, quarter_end DESC"),
@@ -102,11 +102,6 @@ def _newest(cursor: Any, table: str, column: str, day: dt.date, what: str, why: 
     if found is None:
         raise Problem(what, why if day == dt.date.max else f"到 {day} 还没有", "补齐数据源，或把 --as-of 改晚一些")
     return dt.date.fromisoformat(str(found))
-
-
-def _rows(cursor: Any, sql: str, values: list[Any]) -> list[Row]:
-    rows = cursor.execute(sql, values).fetchall()
-    return [dict(zip([d[0] for d in cursor.description], row, strict=True)) for row in rows]
 
 
 def _head(out: Console, title: str, page: str, rows: Sequence[Row]) -> None:

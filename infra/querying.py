@@ -39,6 +39,12 @@ def asking(context: Context, user: str, password: str, source: str, what: str) -
         raise Problem("Trino 没有应答", str(error).splitlines()[0][:200], "核对账号和 ./lake status") from error
 
 
+def records(cursor: Any, sql: str, values: list[Any]) -> list[dict[str, Any]]:
+    """The rows that answer a statement, each by the names of its columns."""
+    rows = cursor.execute(sql, values).fetchall()
+    return [dict(zip([d[0] for d in cursor.description], row, strict=True)) for row in rows]
+
+
 def run(context: Context, sql: str, user: str, password: str, output: str, console: Console) -> None:
     """Print the answer to ``sql`` as ``table``, ``csv`` (RFC 4180) or ``json`` (one object a line).
 

@@ -96,10 +96,10 @@ def show_alerts(
         where.append("district_name = ?")
         values.append(district)
     from catalog.contract import load_contracts  # slow to import; who checks a name doesn't wait for it
-    from infra.querying import asking
+    from infra.querying import asking, records
 
     with asking(context, user, password, "lake trademark", "商标抢注预警") as cursor:
-        rows = _rows(cursor, _LIST.format(where=" AND ".join(where)), values)
+        rows = records(cursor, _LIST.format(where=" AND ".join(where)), values)
     for r in rows:
         r["days_left"] = (_day(r["act_until"]) - today).days if r["act_until"] else None
     if as_json:
@@ -158,10 +158,10 @@ def answer(context: Context, alert_id: str, given: str, note: str, user: str, pa
     """
     if given not in ANSWERS:
         raise Problem(f"没有“{given}”这种反馈", "写错了", f"可用的有：{'、'.join(f'{k}（{v}）' for k, v in ANSWERS.items())}")
-    from infra.querying import asking
+    from infra.querying import asking, records
 
     with asking(context, user, password, "lake trademark", "商标抢注预警") as cursor:
-        found = _rows(cursor, _LIST.format(where="alert_id = ?"), [alert_id.strip().upper()])
+        found = records(cursor, _LIST.format(where="alert_id = ?"), [alert_id.strip().upper()])
     if not found:
         raise Problem(f"没有预警 {alert_id}", "编号写错了，或该预警已不成立，或不在本账号的范围内", "用 ./lake trademark alerts 查看编号")
     r = found[0]
@@ -180,8 +180,3 @@ def answer(context: Context, alert_id: str, given: str, note: str, user: str, pa
 
 def _day(value: Any) -> dt.date:
     return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
-
-
-def _rows(cursor: Any, sql: str, values: list[Any]) -> list[dict[str, Any]]:
-    rows = cursor.execute(sql, values).fetchall()
-    return [dict(zip([d[0] for d in cursor.description], row, strict=True)) for row in rows]

@@ -409,10 +409,10 @@ def gold_step(lake: Lake) -> int:
         whole |= {v.table_name for c, v in kept.items() if vintages.put_back(writer, lake.contracts[c], run, v)}
         known, fresh = ({table.removeprefix("silver_tables.") for table in tables} for tables in (at, changed))
         analyses.build(writer, lake.contracts, run, known, anew)
-        if anew or any(feed.startswith("trademark_") for feed in fresh):
+        if anew or not fresh.isdisjoint(named.FEEDS):
             from spark_jobs.trademark import tables as trademarks  # seconds of libraries, which a day without marks does not need
 
-            trademarks.make(writer, lake.contracts, run, known, fresh, anew)
+            trademarks.make(writer, lake.contracts, run, known, anew)
         candidates = _candidates(writer, tables, stood, parent, run.number, whole)
         ledger.built(run.run_id, candidates, code)
         baseline = _baseline(lake, base, parent, ledger.taken_out(run.run_id))

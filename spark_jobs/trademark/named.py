@@ -1,4 +1,4 @@
-"""Which names of a release are written: a file that says so. Nothing else is imported: every publication looks here."""
+"""When marks have to be worked on, and which names of a release are written: a file that says so. No library is imported: every run looks here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from infra.ledger import TableVersion
 from infra.settings import Settings
 
 RIGHTS, MARKS, SUBJECTS = "gold_tables.trademark_rights", "gold_tables.trademark_marks", "gold_tables.archive_subject"
+# What is told of marks, stage by stage, and what becomes of them.
+FEEDS = ("trademark_applications", "trademark_publications", "trademark_registrations", "trademark_renewals", "trademark_outcomes")
 FOLDER, CURRENT = "data/names", "current"
 
 

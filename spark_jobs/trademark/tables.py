@@ -22,7 +22,7 @@ from spark_jobs.analyse.build import districts, period_name
 from spark_jobs.trademark import counts, similarity, told, validity, watch
 from spark_jobs.trademark.bad_faith import Verdict
 from spark_jobs.trademark.deadlines import months_after
-from spark_jobs.trademark.told import KEY, Told
+from spark_jobs.trademark.told import KEY, Told, keys
 from spark_jobs.trademark.watch import Alert, Filing, Rights
 from spark_jobs.writing import Writer
 
@@ -41,12 +41,9 @@ _OWNERS = """
 _NOBODY = (None, None, None, None, None, economy.UNASSIGNED)
 
 
-def make(writer: Writer, contracts: Mapping[str, Contract], run: Run, known: Collection[str], changed: Collection[str], anew: bool) -> None:
-    """Bring the tables to what this run has taken in, if any of it is about marks.
-
-    ``known``: feeds of which silver has a table, ``changed``: those of which this run has changed it.
-    """
-    if not set(told.FEEDS[:3]) & set(known) or not (anew or set(changed) & set(told.FEEDS)):
+def make(writer: Writer, contracts: Mapping[str, Contract], run: Run, known: Collection[str], anew: bool) -> None:
+    """Bring the tables to what is told now. ``known``: feeds of which silver has a table; of marks nothing is said until a stage of theirs is told."""
+    if not told.STAGES & set(known):
         return
     of = told.fetch(writer, known)
     print(f"商标：{len(of.marks)} 件次，{len(of.holders)} 个主体的字号", flush=True)
@@ -110,10 +107,6 @@ class _Tables:
         return self.writer.spark.sql(sql).toArrow().to_pandas(date_as_object=True)
 
 
-def _keys(frame: pd.DataFrame) -> list[Filing]:
-    return list(zip(frame["mark_number"], frame["nice_class"], strict=True))
-
-
 def _which(flags: Iterable[bool]) -> np.ndarray:
     """A mask, also of nothing."""
     return np.array(list(flags), dtype=bool)
@@ -139,17 +132,17 @@ def _pairs(tables: _Tables, looked: pd.DataFrame, rights: Rights, anew: bool) ->
         return found.drop(columns=["why_similar", "first_alerted_on"]).merge(first, how="left", on=["right_id", *KEY])[watch.PAIRS]
     marks, before = tables.stored(MARKS, [*KEY, *_FILING]), tables.stored(RIGHTS, ["right_id", *_SIGNATURE])
     compared = {k: w for *k_, w, is_ in marks.itertuples(index=False) if is_ for k in [tuple(k_)]}
-    is_new = _which(compared.get(k) != w for k, w in zip(_keys(looked), looked["words"], strict=True))
+    is_new = _which(compared.get(k) != w for k, w in zip(keys(looked), looked["words"], strict=True))
     was = {r: (c, reach) for r, c, reach in before.itertuples(index=False)}
     fresh = [r.right_id for r in rights.rows if was.get(r.right_id) != (r.nice_classes, r.right_reach)]
-    there = set(_keys(looked[~is_new]))
+    there = set(keys(looked[~is_new]))
     kept = tables.stored(PAIRS, watch.PAIRS)
-    kept = kept[_which(r in rights.ids and k in there for r, k in zip(kept["right_id"], _keys(kept), strict=True))]
+    kept = kept[_which(r in rights.ids and k in there for r, k in zip(kept["right_id"], keys(kept), strict=True))]
     more = watch.find(rights, looked[~is_new], only=fresh)
     if len(more):
         # How many names a filing resembles grows by those that are new.
         grown = more.groupby(KEY)["right_id"].nunique().to_dict()
-        kept = kept.assign(similar_names=[int(n) + grown.get(k, 0) for n, k in zip(kept["similar_names"], _keys(kept), strict=True)])
+        kept = kept.assign(similar_names=[int(n) + grown.get(k, 0) for n, k in zip(kept["similar_names"], keys(kept), strict=True)])
     parts = [p for p in (kept, more, watch.find(rights, looked[is_new])) if len(p)]
     if not parts:
         return pd.DataFrame(columns=watch.PAIRS)
@@ -160,9 +153,9 @@ def _pairs(tables: _Tables, looked: pd.DataFrame, rights: Rights, anew: bool) ->
 def _judged(of: Told, rights: Rights, pairs: pd.DataFrame, watched: np.ndarray) -> tuple[list[Alert], dict[Filing, str]]:
     """The alerts, and by filing the name of another that it resembles most."""
     brands = watch.closest(pairs, rights, of)
-    alive = set(_keys(of.marks[watched]))
-    mine = pairs[_which(k in alive for k in _keys(pairs))]
-    return watch.judged(mine, rights, of, watch.known(of, rights, _lost(of), brands, set(_keys(mine)))), brands
+    alive = set(keys(of.marks[watched]))
+    mine = pairs[_which(k in alive for k in keys(pairs))]
+    return watch.judged(mine, rights, of, watch.known(of, rights, _lost(of), brands, set(keys(mine)))), brands
 
 
 def _lost(of: Told) -> dict[Filing, dt.date]:
@@ -180,7 +173,7 @@ def _lost(of: Told) -> dict[Filing, dt.date]:
 
 def _explained(pairs: pd.DataFrame, alerts: Sequence[Alert], of: Told) -> pd.DataFrame:
     """Pairs with the sentence that says why, and the day of the first alert, where they are one."""
-    words = dict(zip(_keys(of.marks), of.marks["words"], strict=True))
+    words = dict(zip(keys(of.marks), of.marks["words"], strict=True))
     place = {key: n for n, key in enumerate(zip(*(pairs[c] for c in ("right_id", *KEY)), strict=True))}
     at = [place[a.right.right_id, a.pair["mark_number"], a.pair["nice_class"]] for a in alerts]
     why, since = pairs["why_similar"].tolist(), pairs["first_alerted_on"].tolist()

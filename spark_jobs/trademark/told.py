@@ -17,7 +17,6 @@ from spark_jobs.refine.districts import locate
 from spark_jobs.trademark.validity import owners_on
 from spark_jobs.writing import Writer
 
-FEEDS = ("trademark_applications", "trademark_publications", "trademark_registrations", "trademark_renewals", "trademark_outcomes")
 KEY = ["mark_number", "nice_class"]
 # What a register writes for a mark without words.
 NO_WORDS = ("图形", "图形商标", "图案", "图")
@@ -80,6 +79,9 @@ _ORGANISATION = re.compile(
     re.IGNORECASE,
 )
 _SHORT_ORGANISATION = re.compile(r"(?:公司|工厂|商行|商店|饭店|酒店|酒楼|大学|学校|医院|协会|集团)$")
+
+
+STAGES = frozenset(_SAYS)  # feeds that tell of a mark itself
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,11 @@ def _place(address: str) -> tuple[str | None, str | None]:
     said = address.strip().removeprefix("中国")
     found = locate(said)
     return found.code, found.name if found.code or _IN_CITY.match(said) else None
+
+
+def keys(marks: pd.DataFrame) -> list[tuple[str, int]]:
+    """The key of each row, as `KEY` names it."""
+    return list(zip(marks["mark_number"], marks["nice_class"], strict=True))
 
 
 def is_person(name: str | None) -> bool:

@@ -26,7 +26,7 @@ from spark_jobs.trademark.deadlines import Stage, months_after
 from spark_jobs.trademark.goods import Goods, Relation, classes_of_section, edition_of, is_trade_of_section, relation
 from spark_jobs.trademark.normalise import Names, cores, normalise
 from spark_jobs.trademark.protected import HOLDERS_OF_A_COMMON_NAME, Kind, ProtectedRight, Scope
-from spark_jobs.trademark.told import KEY, Told, applicants, are_persons
+from spark_jobs.trademark.told import KEY, Told, applicants, are_persons, keys
 
 MOST_OF_A_FILING, MOST_PAIRS = 10, 50  # that are shown of a filing; that are kept, the most similar ones
 AT_ONCE = 20_000  # filings that are searched
@@ -278,10 +278,10 @@ def known(told: Told, of: Rights, lost: Mapping[Filing, dt.date], brands: Mappin
     """
     marks = told.marks.assign(applicant=applicants(told.marks), filed=filed_on(told.marks), person=are_persons(told.marks))
     marks = marks[marks["filed"].notna().to_numpy(bool)]
-    keys: list[Filing] = list(zip(marks["mark_number"], marks["nice_class"], strict=True))
+    ids = keys(marks)
     given = _given(told, of)
     filings: dict[str, list[Filed]] = defaultdict(list)
-    for key, who, filed in zip(keys, marks["applicant"], marks["filed"], strict=True):
+    for key, who, filed in zip(ids, marks["applicant"], marks["filed"], strict=True):
         filings[who].append(Filed(filed, int(key[1]), brands.get(key), lost.get(key), given.get(key[0])))
     for several in filings.values():
         several.sort(key=lambda f: f.filed)
@@ -301,7 +301,7 @@ def known(told: Told, of: Rights, lost: Mapping[Filing, dt.date], brands: Mappin
     since, asked = months_after(told.until, -AGENT_MONTHS), set(wanted)
     habits, names_hit = {}, {}
     hits: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for key, who, filed, agent in zip(keys, marks["applicant"], marks["filed"], marks["agent_name"], strict=True):
+    for key, who, filed, agent in zip(ids, marks["applicant"], marks["filed"], marks["agent_name"], strict=True):
         recent = filed > since and agent is not None
         if key in asked or recent:
             found, names = habits_of(who, filed)
@@ -312,8 +312,8 @@ def known(told: Told, of: Rights, lost: Mapping[Filing, dt.date], brands: Mappin
                 habits[key], names_hit[key] = found, names
     overall = sum(h for h, _ in hits.values()) / max(1, sum(n for _, n in hits.values()))
     ratio = {a: bad_faith.agent_ratio(h, n, overall) for a, (h, n) in hits.items()}
-    chosen = [n for n, key in enumerate(keys) if key in asked]
-    mine, ids = marks.iloc[chosen], [keys[n] for n in chosen]
+    mine = marks[np.array([key in asked for key in ids], dtype=bool)]
+    ids = keys(mine)
     own = told.holders.drop_duplicates("subject_id").set_index("subject_id")[["trade_name", "industry_section"]]
     trade, section = mine["applicant_subject_id"].map(own["trade_name"]), mine["applicant_subject_id"].map(own["industry_section"])
     parsed = {n: parse_name(n).trade_name for n in mine.loc[trade.isna().to_numpy(bool), "applicant_name"].dropna().unique()}
@@ -350,9 +350,7 @@ def filed_on(marks: pd.DataFrame) -> pd.Series:
 def closest(pairs: pd.DataFrame, of: Rights, told: Told) -> dict[Filing, str]:
     """By filing, the name of another that it resembles most, of those that are at home in its class."""
     marks = told.marks.assign(filed=filed_on(told.marks))
-    who = dict(
-        zip(zip(marks["mark_number"], marks["nice_class"], strict=True), zip(marks["applicant_subject_id"], marks["filed"], strict=True), strict=True)
-    )
+    who = dict(zip(keys(marks), zip(marks["applicant_subject_id"], marks["filed"], strict=True), strict=True))
     best: dict[Filing, tuple[float, str]] = {}
     for right_id, number, nice_class, alike in pairs[["right_id", *KEY, "mark_similarity"]].itertuples(index=False):
         key, row = (number, nice_class), of.ids[right_id]
@@ -391,14 +389,13 @@ def alert_id(right_id: str, mark_number: str, nice_class: int) -> str:
 
 def judged(pairs: pd.DataFrame, of: Rights, told: Told, on: Known) -> list[Alert]:
     """The alerts of pairs; what comes to nothing is none. Of a filing those that say most."""
-    asked = set(zip(pairs["mark_number"], pairs["nice_class"], strict=True))
-    marks = told.marks[np.array([k in asked for k in zip(told.marks["mark_number"], told.marks["nice_class"], strict=True)], dtype=bool)]
+    asked = set(keys(pairs))
+    marks = told.marks[np.array([k in asked for k in keys(told.marks)], dtype=bool)]
     plain = _texts(normalise(marks["words"].tolist()))
     filings = {
         key: (who, filed, groups, text, applied is None)
         for key, who, filed, groups, text, applied in zip(
-            zip(marks["mark_number"], marks["nice_class"], strict=True), marks["applicant_subject_id"], filed_on(marks), marks["similar_groups"], plain,
-            marks["applied_on"], strict=True,
+            keys(marks), marks["applicant_subject_id"], filed_on(marks), marks["similar_groups"], plain, marks["applied_on"], strict=True,
         )
     }  # fmt: skip
     listed = {r.name for r in protected.listed_rights()}
