@@ -34,6 +34,8 @@ user_app = typer.Typer(help="Accounts of people: add, change the password, disab
 app.add_typer(user_app, name="user")
 trademark_app = typer.Typer(help="商标：查近似的名称，看抢注预警，作反馈。", no_args_is_help=True)
 app.add_typer(trademark_app, name="trademark")
+catalog_app = typer.Typer(help="数据目录：信息资源目录。", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -427,6 +429,18 @@ def trademark_feedback(
     context = started_context()
     account, password = _sign_in(context, user)
     trademark.answer(context, alert_id, answer, note, account, password, out)
+
+
+@catalog_app.command("directory")
+def catalog_directory(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="写到哪个目录")],
+    form: Annotated[str, typer.Option("--format", metavar="[xlsx|jsonld|both]", help="xlsx：编制模板的电子表格；jsonld：DCAT；both：两种")] = "both",
+) -> None:
+    """导出政务信息资源目录并逐项校验；不起服务。有问题时以 1 结束。"""
+    from infra import catalog  # slow to import, and not needed by the other commands
+
+    if not catalog.directory(folder, form, out):
+        raise typer.Exit(1)
 
 
 @app.command()

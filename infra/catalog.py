@@ -1,0 +1,58 @@
+"""``./lake catalog``: what is told of the data to people and to other systems, from the contracts alone; no service has to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from catalog import directory as directories
+from catalog import directory_dcat, directory_excel
+from catalog.contract import load_contracts
+from catalog.directory_check import check
+from infra.problems import Problem
+
+NAME = "信息资源目录"
+FORMATS = {"xlsx": ("xlsx",), "jsonld": ("jsonld",), "both": ("xlsx", "jsonld")}
+
+
+def directory(folder: Path, form: str, out: Console) -> bool:
+    """Write the resource directory into ``folder`` and say what is in it; whether the check found nothing wrong.
+
+    ``form``: xlsx, jsonld or both. With faults the workbook is written nevertheless and lists them; what other systems harvest is not.
+
+    Raises:
+        Problem: there is no such form, or the folder can't be written.
+    """
+    if form not in FORMATS:
+        raise Problem(f"没有“{form}”这种格式", "写错了", f"可用的有：{'、'.join(FORMATS)}")
+    contracts, facts = load_contracts(), directories.load_facts()
+    found = directories.resources(contracts, facts)
+    faults = check(found)
+    contents = {}
+    for kind in FORMATS[form]:
+        if kind == "xlsx":
+            contents[kind] = directory_excel.workbook(found, directories.unlisted(contracts), facts, faults)
+        elif not faults:
+            contents[kind] = directory_dcat.text_of(found, facts).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, content in contents.items():
+            (folder / f"{NAME}.{kind}").write_bytes(content)
+    except OSError as error:
+        raise Problem(f"不能写入 {folder}", f"{error.strerror}（以服务用户写入）", "换一个该用户可写的目录") from error
+    for kind in contents:
+        out.print(f"已写入 {escape(str(folder / f'{NAME}.{kind}'))}", soft_wrap=True)
+    shared = "，".join(f"{sharing} {count}" for sharing, count in directories.by_sharing(found).items())
+    out.print(f"{len(found)} 项信息资源：{shared}；其中向社会开放 {sum(r.is_open for r in found)}", soft_wrap=True)
+    for code, name in sorted({(r.provider_code, r.provider) for r in found if r.is_example}):
+        out.print(f"  {name} {code}：示例代码，正式报送前请改为本单位代码（catalog/departments.yaml）", style="yellow", soft_wrap=True)
+    if unconfirmed := [r.name for r in found if not r.is_confirmed]:
+        out.print(f"  {len(unconfirmed)} 项不予共享的依据为拟定，报送前请法规机构确认：{'、'.join(unconfirmed)}", style="yellow", soft_wrap=True)
+    for fault in faults:
+        out.print(f"  ✗ {escape(str(fault))}", style="red", soft_wrap=True)
+    if len(contents) < len(FORMATS[form]):
+        out.print("  JSON-LD 未写出：供其他系统采集的目录须先通过校验", style="red")
+    out.print(f"校验：{len(faults)} 处问题" if faults else "校验：各项齐全、合规", style="red" if faults else "green")
+    return not faults
