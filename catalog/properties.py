@@ -212,6 +212,7 @@ class FieldDefinition(Strict):
     classification: Classification
     element: str | None = None
     reader: Reader | None = None  # how a delivered text becomes the value, where the type alone does not say it
+    aliases: list[str] = []  # what people call it beside its official name; it is found by them
     allowed: dict[str, str] = {}
     spoken: dict[str, list[str]] = {}  # other texts that say an allowed value, by that value
     derived: Derived | None = None  # the typed records of every feed that has the column `of` have this one, too

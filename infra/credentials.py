@@ -75,6 +75,7 @@ GENERATORS = {
     "superset_secret_key": _url_safe,
     "superset_guest_token": _url_safe,
     "superset_async_jwt": _url_safe,
+    "catalog_session": _url_safe,
     "deployer": _url_safe,
 }
 

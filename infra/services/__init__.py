@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.services import airflow, metastore, names, postgres, spark, superset, trino
+from infra.services import airflow, catalog, metastore, names, postgres, spark, superset, trino
 from infra.services.base import Context, Service
 
 SERVICES: tuple[Service, ...] = (
@@ -13,6 +13,7 @@ SERVICES: tuple[Service, ...] = (
     *airflow.SERVICES,
     superset.SERVICE,
     names.SERVICE,
+    catalog.SERVICE,
 )
 BY_NAME = {service.name: service for service in SERVICES}
 

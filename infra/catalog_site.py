@@ -1,0 +1,187 @@
+"""Bring the catalog site to what readers see: collect what the lake says of itself, write the pages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import trino
+
+from catalog.contract import Contract, load_contracts
+from catalog.derive import all_tables, column_mask, table_name, view_columns
+from catalog.properties import Kind
+from catalog.site import build, model
+from catalog.site.status import FeedStatus, ProblemStatus, Score, Status, TableStatus, read, write
+from infra import credentials, store
+from infra.delta_log import DeltaLog
+from infra.ledger import Ledger, TableVersion
+from infra.services.base import Context
+from infra.services.trino import as_publisher
+from infra.settings import Settings, load
+
+ROWS = 5  # of an example
+SAMPLE_READER = "analyst"  # examples are of what this role may read, as it reads it: the site is for everybody who has an account
+_FEEDS = """
+    SELECT feed, count(*), coalesce(sum(row_count), 0)::bigint, max((arrived_at AT TIME ZONE 'Asia/Shanghai')::date), max(business_date), bool_or(simulated)
+    FROM delivery WHERE state = 'loaded' GROUP BY 1"""
+
+
+def folder(settings: Settings) -> Path:
+    """Where the site lies; ``current`` in it is what is served."""
+    return settings.folder("site")
+
+
+def publish(context: Context) -> int:
+    """Write the site of the current release; return how many files it has.
+
+    Raises:
+        ContractError, DashboardError: something declared is not in order; the former site stays.
+    """
+    at = folder(context.settings)
+    status = collect(context, at / "status.json")
+    files = build.write(model.load(status), at / "current", build.fuse_program(context.settings.engines / "jars"))
+    write(status, at / "status.json")
+    return files
+
+
+def collect(context: Context, former: Path) -> Status:
+    """What the lake says of itself. ``former``: the file with what it said last; examples of tables that stand at the same version are taken from it."""
+    contracts = all_tables(load_contracts())
+    known = _known(former)
+    with Ledger(context) as ledger:
+        release = ledger.current_release()
+        if release is None:
+            return Status()
+        published = {r[0]: (r[3], r[4]) for r in ledger.releases()}
+        pinned = {t.table_name: t for t in ledger.release_tables(release)}
+        came = ledger.rows(_FEEDS)
+        since = _since(ledger)
+    cursor = as_publisher(context).cursor()
+    tables = {
+        c.id: _table(context, cursor, c, pinned[table_name(c)], since.get(table_name(c)), known.tables.get(c.id))
+        for c in contracts.values()
+        if table_name(c) in pinned
+    }
+    feeds = {c.name: c for c in contracts.values() if c.kind is Kind.FEED}
+    at, as_of = published[release]
+    return Status(
+        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _departments(cursor), _compiled(context.settings)
+    )
+
+
+def _known(former: Path) -> Status:
+    try:
+        return read(former)
+    except (OSError, ValueError):
+        return Status()
+
+
+def _since(ledger: Ledger) -> dict[str, tuple[str, dt.datetime]]:
+    """Since which release readers see a table's version without a break, and when it was published."""
+    found: dict[str, tuple[int, str, dt.datetime]] = {}
+    for table, version, release, at in ledger.rows(
+        "SELECT t.table_name, t.version, r.release_id, r.published_at FROM release r JOIN release_table t USING (release_id) ORDER BY r.release_id"
+    ):
+        if found.get(table, (None,))[0] != version:
+            found[table] = (version, release, at)
+    return {table: (release, at) for table, (_, release, at) in found.items()}
+
+
+def _table(
+    context: Context, cursor: Any, contract: Contract, pinned: TableVersion, since: tuple[str, dt.datetime] | None, known: TableStatus | None
+) -> TableStatus:
+    files = DeltaLog(store.folder_of(context.settings, pinned.table_name)).snapshot(pinned.version).files
+    columns, sample = (
+        (known.sample_columns, known.sample) if known is not None and known.version == pinned.version else _sample(cursor, contract, pinned.row_count)
+    )
+    release, at = since if since else (None, None)
+    return TableStatus(pinned.version, pinned.row_count, len(files), sum(f.size for f in files), at, release, columns, sample)
+
+
+def _sample(cursor: Any, contract: Contract, rows: int) -> tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]]:
+    """A few rows of a table, personal columns masked, every value as text."""
+    if SAMPLE_READER not in contract.readers or not rows:
+        return (), ()
+    columns = view_columns(contract)
+    shown = ", ".join(f"{column_mask(c)} AS {c.name}" if c.personal else c.name for c in columns)
+    try:
+        found = cursor.execute(f"SELECT {shown} FROM lake_publish.{contract.id} LIMIT {ROWS}").fetchall()  # noqa: S608 - names come from contracts
+    except trino.exceptions.TrinoUserError:  # the version that is shown lacks a column of today's contract, until a run has built the table anew
+        return (), ()
+    return tuple(c.name for c in columns), tuple(tuple(None if v is None else _text(v) for v in row) for row in found)
+
+
+def _text(value: Any) -> str:
+    return "、".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _feeds(cursor: Any, came: Iterable[tuple[Any, ...]]) -> dict[str, FeedStatus]:
+    scores = _scores(cursor, "feed", "table")
+    dimensions: dict[str, dict[str, float]] = {}
+    for feed, dimension, score in _rows(
+        cursor,
+        "SELECT feed, dimension, max_by(quality_score, score_date) FROM lake_publish.ops.quality_scores WHERE score_level = 'table_dimension' GROUP BY 1, 2",
+    ):
+        dimensions.setdefault(feed, {})[dimension] = float(score)
+    problems: dict[str, list[ProblemStatus]] = {}
+    for feed, rule, says, dimension, affected, open_ in _rows(
+        cursor,
+        "SELECT feed, rule_id, max(rule_description), max(dimension), sum(affected_records), sum(open_records) FROM lake_publish.ops.quality_problems"
+        " GROUP BY 1, 2 ORDER BY 1, 6 DESC, 5 DESC",
+    ):
+        problems.setdefault(feed, []).append(ProblemStatus(rule, says, dimension, int(affected), int(open_)))
+    late = {
+        feed: (int(a), int(b))
+        for feed, a, b in _rows(
+            cursor,
+            "SELECT feed, count_if(punctuality = 'late'), count_if(punctuality IN ('missing', 'overdue')) FROM lake_publish.ops.delivery_calendar GROUP BY 1",
+        )
+    }
+    totals = {
+        feed: (int(a), int(b))
+        for feed, a, b in _rows(
+            cursor, "SELECT feed, sum(source_records), sum(held_records) FROM lake_publish.ops.reconciliation WHERE feed IS NOT NULL GROUP BY 1"
+        )
+    }
+    return {
+        feed: FeedStatus(
+            deliveries, records, arrived, business, simulated, scores.get(feed, ()), dict(sorted(dimensions.get(feed, {}).items())),
+            tuple(problems.get(feed, ())), *late.get(feed, (0, 0)), *totals.get(feed, (None, None)),
+        )
+        for feed, deliveries, records, arrived, business, simulated in came
+    }  # fmt: skip
+
+
+def _departments(cursor: Any) -> dict[str, tuple[Score, ...]]:
+    return _scores(cursor, "department", "department")
+
+
+def _scores(cursor: Any, by: str, level: str) -> dict[str, tuple[Score, ...]]:
+    found: dict[str, list[Score]] = {}
+    sql = f"SELECT {by}, score_date, quality_score FROM lake_publish.ops.quality_scores WHERE score_level = '{level}' ORDER BY 1, 2"  # noqa: S608
+    for name, day, score in _rows(cursor, sql):
+        found.setdefault(name, []).append(Score(day, float(score)))
+    return {name: tuple(scores) for name, scores in found.items()}
+
+
+def _rows(cursor: Any, sql: str) -> list[Any]:
+    rows: list[Any] = cursor.execute(sql).fetchall()
+    return rows
+
+
+def _compiled(settings: Settings) -> dict[str, str]:
+    """The SQL of the gold models as dbt last ran them; empty before the first run."""
+    try:
+        manifest = json.loads((settings.folder("data/dbt") / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    nodes = manifest.get("nodes", {}).values()
+    return {n["name"]: n["compiled_code"] for n in nodes if n.get("resource_type") == "model" and n.get("compiled_code")}
+
+
+if __name__ == "__main__":
+    _settings = load()
+    print(f"{publish(Context(_settings, credentials.load(_settings)))} pages")
