@@ -10,6 +10,7 @@ from typing import Any
 
 import trino
 
+from catalog import drift
 from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, column_mask, table_name, view_columns
 from catalog.properties import Kind
@@ -38,13 +39,28 @@ def publish(context: Context) -> int:
     """Write the site of the current release; return how many files it has.
 
     Raises:
-        ContractError, DashboardError: something declared is not in order; the former site stays.
+        ContractError: a contract is not in order; the former site stays.
+        Drift: something is used, shown or stored that no contract declares; the former site stays.
     """
     at = folder(context.settings)
+    contracts = all_tables(load_contracts())
+    drift.require_none(contracts)
+    if problems := drift.of_tables(_stored(context), contracts):
+        raise drift.Drift(problems)
     status = collect(context, at / "status.json")
     files = build.write(model.load(status), at / "current", build.fuse_program(context.settings.engines / "jars"))
     write(status, at / "status.json")
     return files
+
+
+def _stored(context: Context) -> dict[str, list[str]]:
+    """The columns of all tables of the lake."""
+    schemas = ", ".join(f"'{layer}_tables'" for layer in ("silver", "gold", "ops"))
+    sql = f"SELECT table_schema, table_name, column_name FROM lake_publish.information_schema.columns WHERE table_schema IN ({schemas})"  # noqa: S608
+    found: dict[str, list[str]] = {}
+    for schema, table, column in _rows(as_publisher(context).cursor(), sql):
+        found.setdefault(f"{schema}.{table}", []).append(column)
+    return found
 
 
 def collect(context: Context, former: Path) -> Status:

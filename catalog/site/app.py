@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from flask import Flask, Response, abort, render_template, url_for
+from flask import Flask, Response, abort, render_template
 from flask_bootstrap import Bootstrap5
+from flask_frozen import relative_url_for as url_for  # the written pages may lie anywhere
 from markupsafe import Markup
 
-from catalog import versions
 from catalog.contract import Contract
 from catalog.properties import Kind
 from catalog.site import drawing, lineage, searching, texts
 from catalog.site.drawing import Box
-from catalog.site.model import DOMAINS, KINDS, LAYERS, MOST_ROWS, Catalog, Codes
+from catalog.site.model import DOMAINS, KINDS, LAYERS, MOST_ROWS, Catalog, Codes, shown_columns
 
 ROLE_TITLES = {
     "analyst": "分析员",
@@ -56,7 +56,7 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
         return render_template(
             "table.html", table=contract, state=catalog.status.tables.get(table), feed=catalog.status.feeds.get(catalog.feed_of(contract) or ""),
             picture=_lineage(catalog, contract), above=_by_layer(catalog, lineage.reached(catalog.up, table), table),
-            below=_by_layer(catalog, lineage.reached(catalog.down, table), table), numbers=catalog.numbers_of(table),
+            below=_by_layer(catalog, lineage.reached(catalog.down, table), table), numbers=catalog.numbers_of(table), columns=shown_columns(contract),
             changes=catalog.changes.get(table, []), sql=texts.statement(contract), text=_contract_text(catalog, contract),
         )  # fmt: skip
 
@@ -67,7 +67,11 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
     @app.get("/fields/<name>/")
     def field(name: str) -> str:
         about = catalog.fields.get(name) or abort(404)
-        places = [(c, c.column(name)) for c in catalog.used.get(name, ()) if c.kind is not Kind.QUARANTINE]
+        places = [
+            (c, next(column for column in shown_columns(c) if column.name == name))
+            for c in catalog.used.get(name, ())
+            if c.kind is not Kind.QUARANTINE
+        ]
         return render_template("field.html", name=name, about=about, places=places)
 
     @app.get("/codes/")
@@ -200,8 +204,3 @@ def _contract_text(catalog: Catalog, contract: Contract) -> str:
     if contract.id in catalog.declared:
         return contract.path.read_text(encoding="utf-8")
     return ""
-
-
-def released_text(contract: Contract) -> str:
-    """The contract in full, as it is released."""
-    return versions.text_of(contract)

@@ -31,6 +31,17 @@ def fuse_program(jars: Path) -> bytes:
         return opened.read(_FUSE.format(version=version))
 
 
+def pages_of(catalog: Catalog) -> Iterator[tuple[str, dict[str, str]]]:
+    """The pages that are there for each of something: endpoint and what it is asked for."""
+    yield from (("table", {"table": t}) for t in catalog.tables)
+    yield from (("field", {"name": n}) for n in catalog.fields if n in catalog.used)
+    yield from (("code_list", {"key": k}) for k in catalog.codes)
+    yield from (("department", {"slug": d.slug}) for d in catalog.departments.values())
+    yield from (("dashboard", {"slug": s}) for s in catalog.dashboards)
+    yield from (("number", {"key": k}) for k in catalog.numbers)
+    yield from (("document", {"key": k}) for k in catalog.documents)
+
+
 def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
     """Write all pages below ``target``, which becomes a link to the build; return how many files there are. Former builds go."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,18 +52,11 @@ def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
     )
     app = pages.make(catalog, fuse)
     app.config.update(FREEZER_DESTINATION=str(fresh), FREEZER_RELATIVE_URLS=True, FREEZER_IGNORE_MIMETYPE_WARNINGS=True)
-    app.config["FREEZER_STATIC_IGNORE"] = ["bootstrap4/*", "bootstrap5/css/bootswatch/*", "bootstrap5/icons/*", "*.map", "css/font/*"]
     freezer = Freezer(app, with_no_argument_rules=True, log_url_for=False, with_static_files=False)
 
     @freezer.register_generator
     def everything() -> Iterator[Any]:
-        yield from (("table", {"table": t}) for t in catalog.tables)
-        yield from (("field", {"name": n}) for n in catalog.fields if n in catalog.used)
-        yield from (("code_list", {"key": k}) for k in catalog.codes)
-        yield from (("department", {"slug": d.slug}) for d in catalog.departments.values())
-        yield from (("dashboard", {"slug": s}) for s in catalog.dashboards)
-        yield from (("number", {"key": k}) for k in catalog.numbers)
-        yield from (("document", {"key": k}) for k in catalog.documents)
+        yield from pages_of(catalog)
         yield from (("static", {"filename": f}) for f in ("catalog.css", "catalog.js"))
         yield "bootstrap.static", {"filename": "css/bootstrap.min.css"}
 

@@ -92,12 +92,15 @@ def of_models(compiled: Mapping[str, str], contracts: Mapping[str, Contract]) ->
             continue
         try:
             parsed = sqlglot.parse_one(sql, dialect="spark")
-            for column in target.columns:
-                node = lineage(column.name, parsed.copy(), schema=schema, dialect="spark")
-                if sources := tuple(dict.fromkeys(_leaves(node, by_table))):
-                    found[target.id, column.name] = sources
         except SqlglotError:
-            continue  # the tables are still known; a column that can't be followed is shown without a source
+            continue
+        for column in target.columns:
+            try:
+                node = lineage(column.name, parsed.copy(), schema=schema, dialect="spark")
+            except (SqlglotError, ValueError):
+                continue  # a column that can't be followed is shown without a source; the tables are known from the contract
+            if sources := tuple(dict.fromkeys(_leaves(node, by_table))):
+                found[target.id, column.name] = sources
     return found
 
 

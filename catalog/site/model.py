@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pypinyin import lazy_pinyin
 
 from catalog import versions
-from catalog.contract import Contract, load_contracts, load_fields
-from catalog.derive import all_tables, records_of
+from catalog.contract import Column, Contract, load_contracts, load_fields
+from catalog.derive import all_tables, view_columns
 from catalog.properties import FieldDefinition, Kind
 from catalog.site import lineage, numbers
 from catalog.site.numbers import Dashboard, Number
@@ -145,13 +145,18 @@ def put_together(declared: Mapping[str, Contract], status: Status, superset: Pat
     fields = load_fields()
     used: dict[str, list[Contract]] = {}
     for contract in tables.values():
-        for column in contract.columns:
+        for column in shown_columns(contract):
             used.setdefault(column.name, []).append(contract)
     return Catalog(
         tables, frozenset(declared), fields, {name: tuple(there) for name, there in used.items()}, code_lists(), _departments(tables.values()),
         dashboards, figures, _documents(documents), {k: list(v) for k, v in versions.history().items()}, up, lineage.reverse(up),
         columns, lineage.used_by(columns), lineage.shown_by(n for n in figures.values() if n.dashboards), status,
     )  # fmt: skip
+
+
+def shown_columns(contract: Contract) -> tuple[Column, ...]:
+    """The columns that a reader meets: of the readers' view, or of what has arrived."""
+    return contract.columns if contract.layer == "bronze" else view_columns(contract)
 
 
 @functools.cache
@@ -202,8 +207,3 @@ def _documents(folder: Path) -> dict[str, Document]:
         title = next((line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("# ")), key)
         found[key] = Document(key, title, text)
     return found
-
-
-def record_table(feed: Contract, tables: Mapping[str, Contract]) -> Contract | None:
-    """The table of a feed's typed records, where it has one."""
-    return tables.get(records_of(feed).id) if feed.record_key else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def read(folder: Path, contracts: Mapping[str, Contract]) -> tuple[dict[str, Das
         figures = tuple(_figures(chart["params"], contract, dataset))
         there = {c.name for c in view_columns(contract)}
         for figure in figures:
-            if unknown := sorted(set(figure.columns) - there):
+            if unknown := sorted((set(figure.columns) | _read_by(figure.expression)) - there):
                 problems.append(f"superset/charts/{key}.yaml: {figure.title} 用到 {contract.id} 的合同里没有的列 {'、'.join(unknown)}；改正其一")
         told = _READER.search(chart.get("description") or "")
         numbers[key] = Number(
@@ -152,12 +153,17 @@ def _column_figure(name: str, contract: Contract) -> Figure:
 
 
 def columns_of(expression: str | None, contract: Contract) -> tuple[str, ...]:
-    """The columns of the contract's view that a metric's SQL reads; other names in it are left to Trino."""
+    """The columns of the contract's view that a metric's SQL reads."""
+    return tuple(sorted(_read_by(expression) & {c.name for c in view_columns(contract)}))
+
+
+@functools.cache
+def _read_by(expression: str | None) -> frozenset[str]:
+    """The columns that a metric's SQL reads, but for those within a query of its own: that one has other names, too."""
     if not expression:
-        return ()
-    there = {c.name for c in view_columns(contract)}
-    found = (c.name for c in sqlglot.parse_one(expression, dialect="trino").find_all(exp.Column))
-    return tuple(sorted({name for name in found if name in there}))
+        return frozenset()
+    columns = sqlglot.parse_one(expression, dialect="trino").find_all(exp.Column)
+    return frozenset(c.name for c in columns if c.find_ancestor(exp.Select) is None)
 
 
 def _several(value: Any) -> list[Any]:
