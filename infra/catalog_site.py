@@ -19,6 +19,7 @@ from catalog.site.status import FeedStatus, ProblemStatus, Score, Status, TableS
 from infra import credentials, store
 from infra.delta_log import DeltaLog
 from infra.ledger import Ledger, TableVersion
+from infra.problems import Problem
 from infra.services.base import Context
 from infra.services.trino import as_publisher
 from infra.settings import Settings, load
@@ -51,6 +52,21 @@ def publish(context: Context) -> int:
     files = build.write(model.load(status), at / "current", build.fuse_program(context.settings.engines / "jars"))
     write(status, at / "status.json")
     return files
+
+
+def write_to(settings: Settings, target: Path, context: Context | None) -> int:
+    """Write the site into a folder of the caller's choice; return how many files it has. ``context``: of a running instance, the state of which it shows.
+
+    Raises:
+        Problem: there is something at the place that is no such site, or it can't be written.
+    """
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        raise Problem(f"{target} 已有内容", "目录写成一个新文件夹，不覆盖别的文件", "换一个名称，或先删除它")
+    status = collect(context, folder(settings) / "status.json") if context is not None else Status()
+    try:
+        return build.write_into(model.load(status), target, build.fuse_program(settings.engines / "jars"))
+    except OSError as error:
+        raise Problem(f"不能写入 {target}", f"{error.strerror}（以服务用户写入）", "换一个该用户可写的文件夹") from error
 
 
 def _stored(context: Context) -> dict[str, list[str]]:

@@ -431,6 +431,34 @@ def trademark_feedback(
     trademark.answer(context, alert_id, answer, note, account, password, out)
 
 
+@catalog_app.command("build")
+def catalog_build(
+    folder: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="写到哪个文件夹，可以拷走；不写为更新 ./lake up 提供的站点")] = None,
+) -> None:
+    """生成信息资源目录的网页；平时发布后自动更新。"""
+    from infra import catalog_site  # slow to import, and not needed by the other commands
+
+    current = settings.load()
+    running = supervision.running(current)
+    if folder is None and not running:
+        raise Problem("服务没有启动", "不写 OUT 时更新的是服务提供的站点", "先运行 ./lake up，或写明一个文件夹")
+    files = (
+        catalog_site.publish(started_context()) if folder is None else catalog_site.write_to(current, folder, started_context() if running else None)
+    )
+    out.print(f"已写入 {files} 个文件" + (f"，打开 {folder / 'index.html'}" if folder else ""), soft_wrap=True)
+
+
+@catalog_app.command("check")
+def catalog_check() -> None:
+    """程序、模型、看板用到的表和列是否都有合同；不起服务。有问题时以 1 结束。"""
+    from catalog import drift  # slow to import, and not needed by the other commands
+    from catalog.contract import load_contracts
+    from catalog.derive import all_tables
+
+    drift.require_none(all_tables(load_contracts()))
+    out.print("程序、模型、看板用到的表和列都有合同", style="green")
+
+
 @catalog_app.command("directory")
 def catalog_directory(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="写到哪个目录")],

@@ -11,6 +11,8 @@ from flask_bootstrap import Bootstrap5
 from flask_frozen import relative_url_for as url_for  # the written pages may lie anywhere
 from markupsafe import Markup
 
+from catalog import directory, directory_check, directory_excel, planning
+from catalog import directory_dcat as dcat
 from catalog.contract import Contract
 from catalog.properties import Kind
 from catalog.site import drawing, lineage, searching, texts
@@ -25,6 +27,7 @@ ROLE_TITLES = {
     "district": "区局人员（本区）",
     "operator": "运维",
 }
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES = 12  # values of a column that its row shows; the field's page has all
 
 
@@ -35,6 +38,10 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
     Bootstrap5(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     _words(app, catalog)
+
+    facts, of_contracts = directory.load_facts(), {i: c for i, c in catalog.tables.items() if i in catalog.declared}
+    entries = directory.resources(of_contracts, facts)
+    faults = directory_check.check(entries)
 
     @app.get("/")
     def index() -> str:
@@ -111,6 +118,25 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
         documents = texts_named(catalog, [contract.purpose, contract.limitations, *(f.says for f in found.figures)])
         return render_template("number.html", number=found, table=contract, documents=documents, picture=_of_number(catalog, found.key))
 
+    @app.get("/planning/")
+    def plan() -> str:
+        return render_template(
+            "planning.html", matrix=planning.matrix(of_contracts), sources=planning.sources(of_contracts, set(catalog.status.feeds)),
+            elements=planning.elements(of_contracts), standards=planning.standards(of_contracts),
+        )  # fmt: skip
+
+    @app.get("/directory/")
+    def resource_directory() -> str:
+        return render_template("directory.html", resources=entries, faults=faults)
+
+    @app.get("/directory/resources.xlsx")
+    def directory_xlsx() -> Response:
+        return Response(directory_excel.workbook(entries, directory.unlisted(of_contracts), facts, faults), mimetype=_XLSX)
+
+    @app.get("/directory/resources.jsonld")
+    def directory_dcat() -> Response:
+        return Response(dcat.text_of(entries, facts), mimetype="application/ld+json")
+
     @app.get("/docs/")
     def documents() -> str:
         return render_template("documents.html")
@@ -143,6 +169,7 @@ def _words(app: Flask, catalog: Catalog) -> None:
         return texts.linked(text, lambda key: (url_for("document", key=key), catalog.documents[key].title) if key in catalog.documents else None)
 
     app.jinja_env.filters.update(say=say, size=texts.size, moment=texts.moment, role_title=ROLE_TITLES.__getitem__)
+    app.jinja_env.tests["single"] = lambda several: len(several) == 1
     app.jinja_env.globals.update(
         catalog=catalog, LAYERS=LAYERS, DOMAINS=DOMAINS, KINDS=KINDS, MOST_VALUES=MOST_VALUES, course=drawing.course, status=catalog.status
     )

@@ -42,16 +42,10 @@ def pages_of(catalog: Catalog) -> Iterator[tuple[str, dict[str, str]]]:
     yield from (("document", {"key": k}) for k in catalog.documents)
 
 
-def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
-    """Write all pages below ``target``, which becomes a link to the build; return how many files there are. Former builds go."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    former = target.resolve() if target.is_symlink() else None
-    fresh = (
-        target.parent
-        / f"{target.name}.{1 + max([int(p.suffix[1:]) for p in target.parent.glob(f'{target.name}.*') if p.suffix[1:].isdigit()], default=0)}"
-    )
+def write_into(catalog: Catalog, target: Path, fuse: bytes) -> int:
+    """Write all pages into the folder ``target``; return how many files there are."""
     app = pages.make(catalog, fuse)
-    app.config.update(FREEZER_DESTINATION=str(fresh), FREEZER_RELATIVE_URLS=True, FREEZER_IGNORE_MIMETYPE_WARNINGS=True)
+    app.config.update(FREEZER_DESTINATION=str(target), FREEZER_RELATIVE_URLS=True, FREEZER_IGNORE_MIMETYPE_WARNINGS=True)
     freezer = Freezer(app, with_no_argument_rules=True, log_url_for=False, with_static_files=False)
 
     @freezer.register_generator
@@ -60,13 +54,19 @@ def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
         yield from (("static", {"filename": f}) for f in ("catalog.css", "catalog.js"))
         yield "bootstrap.static", {"filename": "css/bootstrap.min.css"}
 
-    files = freezer.freeze()
+    return len(freezer.freeze())
+
+
+def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
+    """Write all pages so that ``target`` is a link to them; return how many files there are. The former build goes when the link is turned."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    builds = {int(p.suffix[1:]): p for p in target.parent.glob(f"{target.name}.*") if p.suffix[1:].isdigit()}
+    fresh = target.parent / f"{target.name}.{max(builds, default=0) + 1}"
+    files = write_into(catalog, fresh, fuse)
     link = target.parent / f"{target.name}.new"
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)
-    if target.exists() and not target.is_symlink():
-        shutil.rmtree(target)
     os.replace(link, target)
-    if former is not None and former != fresh:
+    for former in builds.values():
         shutil.rmtree(former, ignore_errors=True)
-    return len(files)
+    return files

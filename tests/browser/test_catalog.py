@@ -6,7 +6,6 @@ import time
 
 import pytest
 import requests
-
 from conftest import SECONDS
 
 WAIT = 240  # seconds for the site to follow a release: it yields to whoever works
