@@ -16,7 +16,7 @@ from catalog.derive import physical_columns, spark_schema, table_name
 from catalog.properties import Kind
 from infra.clock import china_day
 from infra.ledger import Ledger
-from spark_jobs import delta, scores
+from spark_jobs import anomalies, delta, profiles, scores
 from spark_jobs.problems import PROBLEMS
 from spark_jobs.punctuality import Came, Due, punctuality
 from spark_jobs.reconciliation import Held, Line, Total, reconcile
@@ -97,7 +97,10 @@ _GROUPED = """
         CASE WHEN NOT bool_or(is_open) THEN to_date(max(resolved_at)) END, bool_or(simulated)
     FROM placed GROUP BY feed, department, rule_id, severity"""
 
-PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in (*PROJECTIONS, CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES))
+PROJECTED = tuple(
+    identity.replace("ops.", "ops_tables.")
+    for identity in (*PROJECTIONS, CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES, profiles.PROFILES, anomalies.ANOMALIES)
+)
 
 
 class _Change(NamedTuple):
@@ -128,6 +131,7 @@ def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, 
     changes += _whole_again(spark, contracts[CALENDAR], [_calendar_row(e, feeds[e.feed]) for e in due], anew)
     changes += _whole_again(spark, contracts[RECONCILIATION], [_reconciled_row(line, ledger.current_release()) for line in lines], anew)
     changes += _list_problems(spark, ledger, contracts, feeds, anew)
+    changes += _unusual(spark, ledger, contracts, feeds, anew)
     scored, digests = _score(spark, ledger, contracts[SCORES], feeds, due, lines, anew)
     # Writing a small table is mostly waiting for its commit.
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -218,7 +222,19 @@ def _score(
     ]
     days: dict[dt.date, list[tuple[Any, ...]]] = {}
     for s in scores.scores(checked, feeds):
-        row = (s.day, s.level, s.department, s.feed, s.dimension, s.rule, s.checked, s.failed, s.score, _kind_of_value(s.simulated))
+        row = (
+            s.day,
+            s.level,
+            s.department,
+            s.feed,
+            s.dimension,
+            s.rule,
+            s.checked,
+            s.failed,
+            s.score,
+            scores.grade(s.score),
+            _kind_of_value(s.simulated),
+        )
         days.setdefault(s.day, []).append(row)
     table, digests = table_name(contract), {day: contents_digest(rows) for day, rows in days.items()}
     holds, note, known = contents_digest(list(digests.items())), _note(spark, contract, anew), ledger.projected_days(table_name(contract))
@@ -230,6 +246,40 @@ def _score(
     rows = [row for day in sorted(changed) for row in days.get(day, ())]
     replaced = f"score_date IN ({', '.join(f'DATE {day.isoformat()!r}' for day in sorted(changed))})"
     return [_Change(contract, "overwrite", rows, holds, replaced)], digests
+
+
+_PROFILED = """
+    SELECT delivery_id, source_column, profiled_records, empty_count, distinct_count, CAST(mean_length AS DOUBLE), sampled_count,
+        CAST(round(most_frequent_share * sampled_count) AS BIGINT)
+    FROM {table} WHERE delivery_id IN ({chosen})"""
+
+
+def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contract], feeds: Mapping[str, Contract], anew: bool) -> list[_Change]:
+    """Profile what has come, and judge anew the feeds of which something else has come or gone since the last time (or, where time alone tells, each
+    day); the note says of each feed what its anomalies were judged by."""
+    of_columns, contract = contracts[profiles.PROFILES], contracts[anomalies.ANOMALIES]
+    taken = profiles.taken(ledger)
+    profiles.bring_up(spark, ledger, of_columns, feeds, taken, _note(spark, of_columns, anew), anew)
+    today, by_feed = china_day(dt.datetime.now(dt.UTC)), {name: [d for d in taken if d.feed == name] for name in feeds}
+    judged = {name: anomalies.judged_by(feeds[name], mine, today) for name, mine in by_feed.items() if mine}
+    known = anomalies.noted(_note(spark, contract, anew))
+    changed = sorted(name for name in judged.keys() | known.keys() if judged.get(name) != known.get(name)) if known is not None else sorted(judged)
+    if known is not None and not changed:
+        return []
+    needed = {i for name in changed if name in judged for i in anomalies.needed(feeds[name], by_feed[name], today)}
+    seen: dict[str, dict[str, profiles.Profile]] = {}
+    if needed:
+        chosen = ", ".join(f"'{i}'" for i in sorted(needed))
+        for i, column, records, empty, distinct, mean, sampled, most in spark.sql(
+            _PROFILED.format(table=table_name(of_columns), chosen=chosen)
+        ).collect():
+            seen.setdefault(i, {})[column] = profiles.Profile(records, empty, distinct, mean_length=mean, sampled=sampled, most_frequent=most)
+    rows: list[tuple[Any, ...]] = []
+    for name in changed:
+        if name in judged:
+            rows += anomalies.rows(anomalies.judge(feeds[name], by_feed[name], seen, today), feeds[name])
+    replaced = None if known is None else f"feed IN ({', '.join(repr(name) for name in changed)})"
+    return [_Change(contract, "overwrite", rows, anomalies.note(judged), replaced)]
 
 
 def _kind_of_value(simulated: bool) -> str:

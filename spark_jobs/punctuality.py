@@ -14,6 +14,11 @@ _DAYS = {"每日": 1, "每周": 7}
 _MONTHS = {"每月": 1, "每季度": 3, "每年": 12}
 
 
+def has_cycle(feed: Contract) -> bool:
+    """Whether it can be said when a feed's deliveries are due."""
+    return feed.update_cycle in _DAYS | _MONTHS
+
+
 @dataclass(frozen=True)
 class Came:
     """A delivery that was taken: the day that it describes, the day on which it came (both in China)."""
@@ -51,7 +56,7 @@ def punctuality(feed: Contract, deliveries: Iterable[Came], today: dt.date) -> l
     firsts: dict[dt.date, Came] = {}
     for d in sorted(deliveries, key=lambda d: d.arrived_on):
         firsts.setdefault(d.business_date, d)
-    if not firsts or cycle not in _DAYS | _MONTHS:
+    if not firsts or not has_cycle(feed):
         return []
     connected = min(d.arrived_on for d in firsts.values())
     days = sorted(firsts)

@@ -1,4 +1,4 @@
-"""Scores of the quality of what was delivered, by day: from each rule to its table, dimension (GB/T 36344) and department.
+"""Scores of the quality of what was delivered, by day: from each rule to its table, dimension (GB/T 36344), department and the city.
 
 A rule's score is the share of what it checked that is in order, in percent: indicators of GB/T 36344-2018 are ratios A / B. Above it, the
 mean of the scores of the rules below, those that set a record aside weighing twice as much as those that only mark it: a weight of ours.
@@ -24,6 +24,9 @@ WHOLE = {
     COMPLETE: ("完整性", "quarantine"),  # what the source's control totals say has come
 }
 ALL = "全部"  # stands for what a score is summed up over
+# Each grade from this score on. The limits are ours: in a table of a dozen rules, one that fails everywhere costs some eight points, and two
+# some sixteen. Those of DB11/T 2317-2024 were not at hand (docs/quality.zh.md).
+GRADES = {"excellent": Decimal(98), "good": Decimal(95), "fair": Decimal(90), "poor": Decimal(80), "bad": Decimal(0)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Checked:
 
 @dataclass(frozen=True)
 class Score:
-    """``level``: rule, table_dimension, table, department_dimension or department; what a level does not tell apart is `ALL`. ``score``: 0–100."""
+    """``level``: rule, table_dimension, table, department_dimension, department, city_dimension or city; what a level does not tell apart is `ALL`.
+    ``score``: 0–100."""
 
     day: dt.date
     level: str
@@ -107,18 +111,25 @@ def scores(checked: Iterable[Checked], feeds: Mapping[str, Contract]) -> list[Sc
             day, "rule", department, feed, dimension, rule, total, bad, _percent(Decimal(total - bad), total), any(p.simulated for p in parts)
         )
         found.append(score)
-        for level, of_feed, of_dimension in (
-            ("table_dimension", feed, dimension),
-            ("table", feed, ALL),
-            ("department_dimension", ALL, dimension),
-            ("department", ALL, ALL),
+        for level, of_department, of_feed, of_dimension in (
+            ("table_dimension", department, feed, dimension),
+            ("table", department, feed, ALL),
+            ("department_dimension", department, ALL, dimension),
+            ("department", department, ALL, ALL),
+            ("city_dimension", ALL, ALL, dimension),
+            ("city", ALL, ALL, ALL),
         ):
-            above.setdefault((day, level, department, of_feed, of_dimension), []).append((score, WEIGHTS[severity]))
+            above.setdefault((day, level, of_department, of_feed, of_dimension), []).append((score, WEIGHTS[severity]))
     for (day, level, department, feed, dimension), below in above.items():
         mean = sum((s.score * w for s, w in below), Decimal(0)) / sum(w for _, w in below)
         total, bad, simulated = sum(s.checked for s, _ in below), sum(s.failed for s, _ in below), any(s.simulated for s, _ in below)
         found.append(Score(day, level, department, feed, dimension, ALL, total, bad, _rounded(mean, bad), simulated))
     return sorted(found, key=lambda s: (s.day, s.level, s.department, s.feed, s.dimension, s.rule))
+
+
+def grade(score: Decimal) -> str:
+    """The grade of a score from 0 to 100: a key of `GRADES`."""
+    return next(name for name, least in GRADES.items() if score >= least)
 
 
 def _percent(part: Decimal, whole: int) -> Decimal:
