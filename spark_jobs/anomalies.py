@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice, pairwise
@@ -45,6 +45,7 @@ LEAST_COLLAPSE = 3  # times fewer contents
 LEAST_LENGTH = 0.15  # of the length
 LEAST_GAP = 3  # working days
 FESTIVAL = range(-7, 16)  # days around the Spring Festival on which offices bring less, and then more, than usual
+FESTIVAL_FACTOR = 4  # how much less, or more, that may be, where no festival has been seen yet
 SEASON = 15  # days around the same date a year ago
 SEASON_FACTOR = 4  # what is within this factor of the same season a year ago is the season
 STATES = ("open", "recovered", "settled")
@@ -221,10 +222,19 @@ def spread(values: Sequence[float], scale: str) -> float:
     return math.sqrt((len(values) * own**2 + EXPERIENCE * _SPREAD[scale] ** 2) / (len(values) + EXPERIENCE))
 
 
-def of_volume(records: int, before: Sequence[int], season: Sequence[int] = ()) -> Found | None:
+def _seen(values: Sequence[float], odd: Sequence[bool]) -> tuple[float, float]:
+    """Between what values lay, but for those that were unusual themselves (``odd``, by place, where that is known) and a tenth at either end: one fault
+    in the past doesn't hide the next, and what comes and goes is no fault."""
+    usual = sorted(v for n, v in enumerate(values) if not (n < len(odd) and odd[n])) or sorted(values)
+    out = len(usual) // 10
+    return usual[out], usual[-1 - out]
+
+
+def of_volume(records: int, before: Sequence[int], season: Sequence[int] = (), leeway: float = 1, odd: Sequence[bool] = ()) -> Found | None:
     """Whether so many records are unusual after ``before`` (each of a comparable unit, oldest first); None if these are too few.
 
-    ``season``: of the same time a year ago: what is alike to them is no anomaly.
+    ``season``: of the same time a year ago: what is alike to them is no anomaly. ``leeway``: a factor that is allowed beyond the usual range.
+    ``odd``: which of the last `WINDOW` were unusual themselves.
     """
     if len(before) < LEAST:
         return None
@@ -233,10 +243,11 @@ def of_volume(records: int, before: Sequence[int], season: Sequence[int] = ()) -
     usual = math.exp(median(logs)) - 0.5
     # Counts of few vary by chance alone.
     s = math.sqrt(spread(logs, "volume") ** 2 + 1 / (usual + 1))
-    allowed = max(limit(2, len(last)) * s, math.log(LEAST_FACTOR))
+    allowed = max(limit(2, len(last)) * s, math.log(LEAST_FACTOR)) + math.log(leeway)
     off = math.log(records + 0.5) - median(logs)
     low, high = max(0.0, math.exp(median(logs) - allowed) - 0.5), math.exp(median(logs) + allowed) - 0.5
-    unusual = abs(off) > allowed and not min(last) <= records <= max(last)
+    least, most = _seen(last, odd)
+    unusual = abs(off) > allowed and not least <= records <= most
     if unusual and season:
         unusual = not min(season) / SEASON_FACTOR <= records <= max(season) * SEASON_FACTOR
     return Found(unusual, records, max(0.0, usual), low, high, abs(off) / s)
@@ -247,7 +258,7 @@ def _angle(part: float, whole: float) -> float:
     return math.asin(math.sqrt((part + 0.375) / (whole + 0.75)))
 
 
-def of_share(part: int, whole: int, before: Sequence[tuple[int, int]], questions: int, rise: float) -> Found | None:
+def of_share(part: int, whole: int, before: Sequence[tuple[int, int]], questions: int, rise: float, odd: Sequence[bool] = ()) -> Found | None:
     """Whether a share has risen unusually, by at least ``rise``. ``before``: parts and wholes of comparable deliveries."""
     if len(before) < LEAST:
         return None
@@ -256,13 +267,13 @@ def of_share(part: int, whole: int, before: Sequence[tuple[int, int]], questions
     s = math.sqrt(spread(angles, "share") ** 2 + 1 / (4 * whole))
     middle, angle, shares = median(angles), _angle(part, whole), [p / w for p, w in last]
     allowed = limit(questions, len(last)) * s
-    usual = median(shares)
-    high = min(1.0, max(math.sin(min(middle + allowed, math.pi / 2)) ** 2, usual + rise, max(shares)))
-    unusual = angle - middle > allowed and part / whole >= usual + rise and part / whole > max(shares)
+    usual, (_, most) = median(shares), _seen(shares, odd)
+    high = min(1.0, max(math.sin(min(middle + allowed, math.pi / 2)) ** 2, usual + rise, most))
+    unusual = angle - middle > allowed and part / whole >= usual + rise and part / whole > most
     return Found(unusual, part / whole, usual, None, high, (angle - middle) / s)
 
 
-def of_distinct(distinct: int, filled: int, before: Sequence[tuple[int, int]], questions: int) -> Found | None:
+def of_distinct(distinct: int, filled: int, before: Sequence[tuple[int, int]], questions: int, odd: Sequence[bool] = ()) -> Found | None:
     """Whether there are unusually few contents. ``before``: contents and filled cells of comparable deliveries.
 
     Of a column in which most contents differ (a number, a name) there are as many as cells; of any other there are the same in a small delivery
@@ -281,11 +292,11 @@ def of_distinct(distinct: int, filled: int, before: Sequence[tuple[int, int]], q
     allowed = max(limit(questions, len(last)) * s, math.log(LEAST_COLLAPSE))
     off, usual = middle - math.log(distinct + 0.5), median(values)
     low = max(0.0, math.exp(middle - allowed) - 0.5)
-    unusual = off > allowed and distinct * LEAST_COLLAPSE <= usual and distinct < min(values)
+    unusual = off > allowed and distinct * LEAST_COLLAPSE <= usual and distinct < _seen(values, odd)[0]
     return Found(unusual, distinct, usual, low, None, off / s)
 
 
-def of_length(mean: float, filled: int, before: Sequence[tuple[float, int]], questions: int) -> Found | None:
+def of_length(mean: float, filled: int, before: Sequence[tuple[float, int]], questions: int, odd: Sequence[bool] = ()) -> Found | None:
     """Whether contents are unusually short or long. ``before``: mean lengths and filled cells of comparable deliveries."""
     if len(before) < LEAST:
         return None
@@ -296,7 +307,8 @@ def of_length(mean: float, filled: int, before: Sequence[tuple[float, int]], que
     allowed = max(limit(questions, len(last)) * s, LEAST_LENGTH)
     off, usual = math.log(mean) - median(logs), median(m for m, _ in last)
     low, high = usual * math.exp(-allowed), usual * math.exp(allowed)
-    unusual = abs(off) > allowed and abs(mean - usual) >= 1 and not min(m for m, _ in last) <= mean <= max(m for m, _ in last)
+    least, most = _seen([m for m, _ in last], odd)
+    unusual = abs(off) > allowed and abs(mean - usual) >= 1 and not least <= mean <= most
     return Found(unusual, mean, usual, low, high, abs(off) / s)
 
 
@@ -325,15 +337,24 @@ class _Seen:
 def _of_volume(feed: Contract, units: Sequence[Unit], today: dt.date) -> list[Anomaly]:
     low: list[_Seen] = []
     high: list[_Seen] = []
+    odd: set[Unit] = set()
     for number, unit in enumerate(units):
         if not _recent(unit, today):
             continue
         dated = unit.first.business_date is not None
-        before = _before(units, number, lambda u, dated=dated: kind_of_day(feed, dated, u.day))  # type: ignore[misc]
+
+        def kind(u: Unit, dated: bool = dated) -> str:
+            return kind_of_day(feed, dated, u.day)
+
+        before, leeway = _before(units, number, kind), 1
+        if len(before) < LEAST and kind(unit) == "festival":
+            before, leeway = _before(units, number, lambda u, kind=kind: kind(u).replace("festival", "usual")), FESTIVAL_FACTOR  # type: ignore[misc]
         year_ago = [u.records for u in units[:number] if not u.held and abs((unit.day - u.day).days - 365) <= SEASON]
-        found = of_volume(unit.records, [u.records for u in before], year_ago)
+        found = of_volume(unit.records, [u.records for u in before], year_ago, leeway, [u in odd for u in before[-WINDOW:]])
         if found is None:
             continue
+        if found.unusual:
+            odd.add(unit)
         below = found.observed < found.usual
         low.append(_Seen(unit.last, replace(found, unusual=found.unusual and below)))
         high.append(_Seen(unit.last, replace(found, unusual=found.unusual and not below)))
@@ -363,20 +384,23 @@ def _of_columns(
 ) -> list[Anomaly]:
     members = [(u, d) for u, d in _members(deliveries, units) if d.records >= FEWEST_ROWS and d.delivery_id in profiles]
     asked: dict[tuple[str, str], list[_Seen]] = {}
+    odd: set[tuple[str, str, str]] = set()
     for number, (unit, delivery) in enumerate(members):
         if not _recent(unit, today):
             continue
         earlier = (
-            profiles[d.delivery_id]
+            d.delivery_id
             for u, d in reversed(members[:number])
             if (u.day < unit.day or delivery.business_date is None) and d.arrived_on <= delivery.arrived_on and not d.held
         )
         before = list(islice(earlier, WINDOW))
         mine = profiles[delivery.delivery_id]
         for column, profile in mine.items():
-            past = [b[column] for b in before if column in b and b[column].records >= FEWEST_ROWS]
-            for kind, found in _asked(profile, past, 4 * len(mine)).items():
+            past = [(i, p) for i in before if (p := profiles[i].get(column)) and p.records >= FEWEST_ROWS]
+            for kind, found in _asked(profile, past, 4 * len(mine), column, odd).items():
                 asked.setdefault((column, kind), []).append(_Seen(delivery, found))
+                if found.unusual:
+                    odd.add((delivery.delivery_id, column, kind))
     return [
         a
         for (column, kind), seen in asked.items()
@@ -384,27 +408,41 @@ def _of_columns(
     ]
 
 
-def _asked(profile: Profile, past: Sequence[Profile], questions: int) -> dict[str, Found]:
-    """The answers of a column, by kind. One that has become empty isn't asked about its contents, one whose contents have become few not whether one
-    of them is frequent: one fault is told once."""
+def _asked(
+    profile: Profile, past: Sequence[tuple[str, Profile]], questions: int, column: str, odd: Collection[tuple[str, str, str]]
+) -> dict[str, Found]:
+    """The answers of a column, by kind. ``past``: its profiles in the comparable deliveries, the newest first; ``odd``: which of them (delivery, column,
+    kind) were unusual.
+
+    One that has become empty isn't asked about its contents, one whose contents have become few not whether one of them is frequent: one fault is told once.
+    """
     if profile.records < FEWEST_ROWS:
         return {}
     told: dict[str, Found] = {}
-    if emptied := of_share(profile.empty, profile.records, [(p.empty, p.records) for p in past], questions, LEAST_RISE):
+
+    def were(kind: str, deliveries: Iterable[tuple[str, Profile]]) -> list[bool]:
+        return [(i, column, kind) in odd for i, _ in deliveries]
+
+    ordered = list(reversed(past))
+    shares = [(p.empty, p.records) for _, p in ordered]
+    if emptied := of_share(profile.empty, profile.records, shares, questions, LEAST_RISE, were("emptied", ordered)):
         told["emptied"] = emptied
     filled = profile.records - profile.empty
-    full = [p for p in past if p.records - p.empty >= FEWEST_ROWS]
+    full = [(i, p) for i, p in ordered if p.records - p.empty >= FEWEST_ROWS]
     if (emptied and emptied.unusual) or filled < FEWEST_ROWS:
         return told
-    if few := of_distinct(profile.distinct, filled, [(p.distinct, p.records - p.empty) for p in full], questions):
+    contents = [(p.distinct, p.records - p.empty) for _, p in full]
+    if few := of_distinct(profile.distinct, filled, contents, questions, were("distinct_collapsed", full)):
         told["distinct_collapsed"] = few
     if profile.sampled and profile.most_frequent and not (few and few.unusual):
-        parts = [(p.most_frequent, p.sampled) for p in full if p.most_frequent and p.sampled]
-        if one := of_share(profile.most_frequent, profile.sampled, parts, questions, LEAST_CONCENTRATION):
+        looked = [(i, p) for i, p in full if p.most_frequent and p.sampled]
+        parts = [(p.most_frequent or 0, p.sampled or 1) for _, p in looked]
+        if one := of_share(profile.most_frequent, profile.sampled, parts, questions, LEAST_CONCENTRATION, were("one_value", looked)):
             told["one_value"] = one
     if profile.mean_length:
-        lengths = [(p.mean_length, p.records - p.empty) for p in full if p.mean_length]
-        if length := of_length(profile.mean_length, filled, lengths, questions):
+        measured = [(i, p) for i, p in full if p.mean_length]
+        lengths = [(p.mean_length or 0.0, p.records - p.empty) for _, p in measured]
+        if length := of_length(profile.mean_length, filled, lengths, questions, were("length_shifted", measured)):
             told["length_shifted"] = length
     return told
 

@@ -7,7 +7,20 @@ from catalog.contract import load_contracts
 from catalog.properties import Kind
 from spark_jobs.punctuality import Due
 from spark_jobs.reconciliation import Line
-from spark_jobs.scores import ALL, COMPLETE, PUNCTUAL, WEIGHTS, Checked, of_calendar, of_deliveries, of_reconciliation, rules_of, scores
+from spark_jobs.scores import (
+    ALL,
+    COMPLETE,
+    GRADES,
+    PUNCTUAL,
+    WEIGHTS,
+    Checked,
+    grade,
+    of_calendar,
+    of_deliveries,
+    of_reconciliation,
+    rules_of,
+    scores,
+)
 
 FEEDS = {c.name: c for c in load_contracts().values() if c.kind is Kind.FEED}
 DAY = dt.date(2026, 11, 2)
@@ -69,3 +82,24 @@ def test_what_is_late_missing_or_never_sent_counts():
     lines = [line("matched", 4, 4), line("short", 10, 7), line("over", 3, 5), line("awaited", 9, 0), line("unknown", 9, 0, None)]
     assert [(c.rule, c.checked, c.failed) for c in of_reconciliation(lines)] == [(COMPLETE, 4, 0), (COMPLETE, 10, 3), (COMPLETE, 3, 0)]
     assert told(scores(of_reconciliation(lines), FEEDS), "rule", rule=COMPLETE).score == Decimal("82.35")  # 3 of 17
+
+
+def test_the_city_is_all_rules_of_all_departments():
+    """Two rules that set aside (weight 2) and one that marks (weight 1): (2·99.5 + 1·75 + 2·40) / 5 = 70.80; of 完整性 alone (2·99.5 + 2·40) / 4 = 69.75."""
+    checked = [
+        Checked(DAY, OFFICE, "penalties", "decision_number_present", 200, 1, False),
+        Checked(DAY, OFFICE, "penalties", "credit_code_checked", 200, 50, False),
+        Checked(DAY, "12315投诉举报中心", "complaints", COMPLETE, 10, 6, False),
+    ]
+    found = scores(checked, FEEDS)
+    assert (told(found, "city").score, told(found, "city").checked, told(found, "city").failed) == (Decimal("70.80"), 410, 57)
+    assert told(found, "city_dimension", dimension="完整性").score == Decimal("69.75")
+    assert told(found, "city").department == ALL
+    assert told(found, "department", department=OFFICE).score == Decimal("91.33")  # (2·99.5 + 75) / 3
+
+
+def test_a_grade_begins_at_its_limit():
+    assert [grade(Decimal(s)) for s in ("100", "98", "97.99", "95", "94.99", "90", "89.99", "80", "79.99", "0")] == [
+        "excellent", "excellent", "good", "good", "fair", "fair", "poor", "poor", "bad", "bad",
+    ]  # fmt: skip
+    assert list(GRADES) == [value for value, _ in load_contracts()["ops.quality_scores"].column("quality_grade").allowed]
