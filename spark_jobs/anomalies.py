@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cache
 from itertools import islice, pairwise
 from statistics import NormalDist, median
@@ -39,7 +40,7 @@ _SPREAD = {"volume": 0.35, "share": 0.04, "distinct": 0.25, "length": 0.03, "gap
 _FOR_SD = 1.4826  # median absolute deviation to standard deviation
 # What is less than this nobody has to be told, however sure it is.
 LEAST_FACTOR = 2.5  # volume
-LEAST_RISE = 0.15  # share of empty cells
+LEAST_RISE = 0.20  # share of empty cells
 LEAST_CONCENTRATION = 0.30  # share of the most frequent content
 LEAST_COLLAPSE = 3  # times fewer contents
 LEAST_LENGTH = 0.15  # of the length
@@ -222,7 +223,7 @@ def spread(values: Sequence[float], scale: str) -> float:
     return math.sqrt((len(values) * own**2 + EXPERIENCE * _SPREAD[scale] ** 2) / (len(values) + EXPERIENCE))
 
 
-def _seen(values: Sequence[float], odd: Sequence[bool]) -> tuple[float, float]:
+def _between(values: Sequence[float], odd: Sequence[bool]) -> tuple[float, float]:
     """Between what values lay, but for those that were unusual themselves (``odd``, by place, where that is known) and a tenth at either end: one fault
     in the past doesn't hide the next, and what comes and goes is no fault."""
     usual = sorted(v for n, v in enumerate(values) if not (n < len(odd) and odd[n])) or sorted(values)
@@ -246,7 +247,7 @@ def of_volume(records: int, before: Sequence[int], season: Sequence[int] = (), l
     allowed = max(limit(2, len(last)) * s, math.log(LEAST_FACTOR)) + math.log(leeway)
     off = math.log(records + 0.5) - median(logs)
     low, high = max(0.0, math.exp(median(logs) - allowed) - 0.5), math.exp(median(logs) + allowed) - 0.5
-    least, most = _seen(last, odd)
+    least, most = _between(last, odd)
     unusual = abs(off) > allowed and not least <= records <= most
     if unusual and season:
         unusual = not min(season) / SEASON_FACTOR <= records <= max(season) * SEASON_FACTOR
@@ -267,7 +268,7 @@ def of_share(part: int, whole: int, before: Sequence[tuple[int, int]], questions
     s = math.sqrt(spread(angles, "share") ** 2 + 1 / (4 * whole))
     middle, angle, shares = median(angles), _angle(part, whole), [p / w for p, w in last]
     allowed = limit(questions, len(last)) * s
-    usual, (_, most) = median(shares), _seen(shares, odd)
+    usual, (_, most) = median(shares), _between(shares, odd)
     high = min(1.0, max(math.sin(min(middle + allowed, math.pi / 2)) ** 2, usual + rise, most))
     unusual = angle - middle > allowed and part / whole >= usual + rise and part / whole > most
     return Found(unusual, part / whole, usual, None, high, (angle - middle) / s)
@@ -292,7 +293,7 @@ def of_distinct(distinct: int, filled: int, before: Sequence[tuple[int, int]], q
     allowed = max(limit(questions, len(last)) * s, math.log(LEAST_COLLAPSE))
     off, usual = middle - math.log(distinct + 0.5), median(values)
     low = max(0.0, math.exp(middle - allowed) - 0.5)
-    unusual = off > allowed and distinct * LEAST_COLLAPSE <= usual and distinct < _seen(values, odd)[0]
+    unusual = off > allowed and distinct * LEAST_COLLAPSE <= usual and distinct < _between(values, odd)[0]
     return Found(unusual, distinct, usual, low, None, off / s)
 
 
@@ -307,7 +308,7 @@ def of_length(mean: float, filled: int, before: Sequence[tuple[float, int]], que
     allowed = max(limit(questions, len(last)) * s, LEAST_LENGTH)
     off, usual = math.log(mean) - median(logs), median(m for m, _ in last)
     low, high = usual * math.exp(-allowed), usual * math.exp(allowed)
-    least, most = _seen([m for m, _ in last], odd)
+    least, most = _between([m for m, _ in last], odd)
     unusual = abs(off) > allowed and abs(mean - usual) >= 1 and not least <= mean <= most
     return Found(unusual, mean, usual, low, high, abs(off) / s)
 
@@ -534,8 +535,8 @@ def rows(found: Iterable[Anomaly], feed: Contract) -> list[tuple[object, ...]]:
     return [
         (
             a.feed, a.department, a.column, a.kind, a.delivery_id, feed.title, titles.get(a.column), a.business_date, float(a.observed), float(a.usual),
-            a.low, a.high, a.deviation, a.text, a.first_seen, a.last_seen, a.deliveries, a.last_delivery, a.state, a.recovered_by, a.recovered_on,
-            "simulated" if a.simulated else "observed",
+            None if a.low is None else float(a.low), None if a.high is None else float(a.high), Decimal(f"{a.deviation:.1f}"), a.text, a.first_seen,
+            a.last_seen, a.deliveries, a.last_delivery, a.state, a.recovered_by, a.recovered_on, "simulated" if a.simulated else "observed",
         )
         for a in found
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract
@@ -258,8 +259,12 @@ def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contra
     """Profile what has come, and judge anew the feeds of which something else has come or gone since the last time (or, where time alone tells, each
     day); the note says of each feed what its anomalies were judged by."""
     of_columns, contract = contracts[profiles.PROFILES], contracts[anomalies.ANOMALIES]
-    taken = profiles.taken(ledger)
-    profiles.bring_up(spark, ledger, of_columns, feeds, taken, _note(spark, of_columns, anew), anew)
+    taken, before = profiles.taken(ledger), _note(spark, of_columns, anew)
+    try:
+        profiles.bring_up(spark, ledger, of_columns, feeds, taken, before, anew)
+    except PySparkException as error:  # rows that can't be read are told of by whoever needs them; the message could show what stands in one
+        print(f"列的剖析没有完成，下次运行再做（{error.getCondition() or type(error).__name__}）", flush=True)
+        return []
     today, by_feed = china_day(dt.datetime.now(dt.UTC)), {name: [d for d in taken if d.feed == name] for name in feeds}
     judged = {name: anomalies.judged_by(feeds[name], mine, today) for name, mine in by_feed.items() if mine}
     known = anomalies.noted(_note(spark, contract, anew))

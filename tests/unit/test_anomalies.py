@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_what_is_withdrawn_leaves_no_trace():
 
 def test_what_came_before_the_feed_was_connected_is_history_and_still_compared_with():
     connected = MONDAY + dt.timedelta(weeks=11)
-    past = [replace(d, arrived_on=connected) for d in weekly([*ORDINARY[:5], 9, *ORDINARY[5:]])]
+    past = [replace(d, arrived_on=connected) for d in weekly([*ORDINARY[:8], 9, *ORDINARY[8:]])]
     assert judge(PENALTIES, past, {}, connected) == []
     now = taken(PENALTIES, 99, connected, 20)
     assert [a.kind for a in judge(PENALTIES, [*past, now], {}, after([now]))] == ["volume_low"]
@@ -214,7 +215,7 @@ def test_a_few_are_no_measure_and_small_numbers_vary_by_chance():
 
 # ---- how often it is wrong ----
 
-DRAWS = 40
+DRAWS = 30
 SEED = int(os.environ.get("LAKE_ANOMALY_SEED", "20261130"))
 
 
@@ -254,7 +255,7 @@ def test_ordinary_histories_are_left_alone_and_planted_faults_found():
     """Another seed: LAKE_ANOMALY_SEED. The figures of many draws are in docs/decisions/0042."""
     judged, wrong, naive_wrong, faults = measured(SEED, DRAWS)
     print(f"judged {judged}, false {wrong} ({wrong / judged:.2%}), ±50 % of the last one {naive_wrong} ({naive_wrong / judged:.1%}); {faults}")
-    assert judged > 1000
+    assert judged > 800
     assert wrong <= judged * 0.01
     assert naive_wrong > 5 * wrong
     for kind, (found, planted) in faults.items():
@@ -277,8 +278,11 @@ def test_rows_have_the_columns_and_the_values_of_the_contract():
     names = [c.name for c in physical_columns(contract)]
     found = [dict(zip(names, r, strict=True)) for r in rows(judge(PENALTIES, [*deliveries[:-1], replace(deliveries[-1], records=20)], profiles, after(deliveries)), PENALTIES)]  # fmt: skip
     assert {r["anomaly_kind"] for r in found} == {"volume_low", "emptied"}
+    of_type = {"STRING": str, "DATE": dt.date, "DOUBLE": float, "BIGINT": int, "DECIMAL(8,1)": Decimal}
     for column in contract.columns:
-        assert all(r[column.name] is not None for r in found) or not column.required, column.name
+        values = [r[column.name] for r in found]
+        assert None not in values or not column.required, column.name
+        assert all(isinstance(v, of_type[column.type]) for v in values if v is not None), column.name
     assert {value for value, _ in contract.column("anomaly_state").allowed} == set(anomalies.STATES)
     assert {r["column_title"] for r in found} == {None, "统一社会信用代码"}
 

@@ -1,6 +1,7 @@
 """Profiles of columns: counts of what arrived, and no content of any cell. The statements are run in DuckDB; Spark takes the same ones."""
 
 import datetime as dt
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -106,6 +107,9 @@ def test_a_row_has_the_columns_of_its_contract():
     told = row(taken(PENALTIES), PENALTIES, PENALTIES.column("fine_amount"), Profile(4, 1, 3, 3, 8, 16 / 3, "1200", "35000", 3, 2))
     named = dict(zip([c.name for c in physical_columns(CONTRACTS[profiles.PROFILES])], told, strict=True))
     assert (named["profiled_records"], named["empty_count"], named["distinct_count"]) == (4, 1, 3)
+    of_type = {"STRING": str, "DATE": dt.date, "INT": int, "BIGINT": int, "DECIMAL(12,2)": Decimal, "DECIMAL(7,6)": Decimal}
+    for column in CONTRACTS[profiles.PROFILES].columns:
+        assert isinstance(named[column.name], of_type[column.type]), column.name
     assert (str(named["mean_length"]), str(named["most_frequent_share"]), named["column_title"]) == ("5.33", "0.666667", "罚款金额")
 
 

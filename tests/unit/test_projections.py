@@ -4,10 +4,11 @@ import datetime as dt
 import re
 
 import pytest
+from pyspark.errors import PySparkException
 
 from catalog.contract import load_contracts
 from catalog.derive import physical_columns
-from spark_jobs import projections
+from spark_jobs import profiles, projections
 from spark_jobs.anomalies import ANOMALIES
 from spark_jobs.profiles import PROFILES
 from spark_jobs.projections import CALENDAR, LEDGER_OF_PROBLEMS, PROJECTIONS, RECONCILIATION, SCORES
@@ -158,3 +159,63 @@ def test_nobody_is_reminded_of_made_up_deliveries_nor_of_feeds_without_a_cycle()
 
 def test_a_delivery_that_came_twice_came_when_it_first_did():
     assert told("penalties", [came(day(4), day(20)), came(day(4), day(5))], day(6))[0] == ("01-04", "on_time", 0)
+
+
+# --- profiles and anomalies ---------------------------------------------------------------------------------------------
+
+
+class Nothing:
+    """Spark whose tables of profiles are empty."""
+
+    def __init__(self):
+        self.asked = []
+
+    def sql(self, statement):
+        self.asked.append(statement)
+        return self
+
+    def collect(self):
+        return []
+
+
+def taken_row(number, records, state=False):
+    week = dt.date(2026, 6, 1) + dt.timedelta(weeks=number)
+    return (f"D{number:016}", "penalties", "执法监督处", f"{number}.csv", week, 0, week + dt.timedelta(days=1), records, False, 1, state)
+
+
+def unusual(monkeypatch, records, note=None, broken=None):
+    """What would be written of anomalies, where so many records came week by week; ``note``: what the table's newest commit says."""
+
+    class Taken:
+        def rows(self, sql):
+            assert sql == profiles.TAKEN
+            return [taken_row(n, r) for n, r in enumerate(records)]
+
+    def bring_up(*_):
+        if broken:
+            raise broken
+
+    monkeypatch.setattr(projections.profiles, "bring_up", bring_up)
+    monkeypatch.setattr(projections, "_note", lambda spark, contract, anew: note)
+    feeds = {"penalties": PENALTIES}
+    return projections._unusual(Nothing(), Taken(), CONTRACTS, feeds, False)
+
+
+def test_anomalies_are_written_for_the_feeds_of_which_something_came(monkeypatch):
+    ordinary = [400, 420, 380, 410, 395, 430, 405]
+    (first,) = unusual(monkeypatch, ordinary)
+    assert (first.rows, first.replaced) == ([], None)
+    assert unusual(monkeypatch, ordinary, note=first.holds) == []
+    (second,) = unusual(monkeypatch, [*ordinary, 20], note=first.holds)
+    assert ([r[3] for r in second.rows], second.replaced) == (["volume_low"], "feed IN ('penalties')")
+    (third,) = unusual(monkeypatch, [], note=second.holds)  # all withdrawn
+    assert (third.rows, third.replaced) == ([], "feed IN ('penalties')")
+    (anew,) = unusual(monkeypatch, [*ordinary, 20], note="maintain/1")
+    assert (len(anew.rows), anew.replaced) == (1, None)
+
+
+def test_profiles_that_can_t_be_made_stop_nothing_and_tell_no_cell(monkeypatch, capsys):
+    secret = "440106198001011234"
+    assert unusual(monkeypatch, [400], broken=PySparkException(message=f"The value '{secret}' can't be cast")) == []
+    assert "列的剖析没有完成" in (said := capsys.readouterr().out)
+    assert secret not in said
