@@ -1,6 +1,7 @@
 """Profiles of columns: counts of what arrived, and no content of any cell. The statements are run in DuckDB; Spark takes the same ones."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import duckdb
@@ -61,6 +62,14 @@ def test_of_a_classified_column_there_are_counts_alone():
     found = profiled(COMPLAINTS, rows, {"D1": 6})
     for name in people:
         assert found["D1", name] == Profile(6, 0, 2), name
+
+
+def test_neither_are_numbers_and_dates_of_a_classified_column_told():
+    columns = tuple(replace(c, classification="个人信息") if c.name in ("fine_amount", "decided_on") else c for c in PENALTIES.columns)
+    cells = {"fine_amount": "5000", "decided_on": "2019-03-01", "confiscated_amount": "20"}
+    found = profiled(replace(PENALTIES, columns=columns), [("D1", 1, cells)], {"D1": 1})
+    assert found["D1", "fine_amount"] == found["D1", "decided_on"] == Profile(1, 0, 1)
+    assert found["D1", "confiscated_amount"].least == "20"
 
 
 @pytest.mark.parametrize("feed", [c for c in CONTRACTS.values() if c.kind.value == "feed"], ids=lambda c: c.name)
