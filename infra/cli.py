@@ -452,10 +452,15 @@ def catalog_build(
 def catalog_check() -> None:
     """程序、模型、看板用到的表和列是否都有合同；不起服务。有问题时以 1 结束。"""
     from catalog import drift  # slow to import, and not needed by the other commands
-    from catalog.contract import load_contracts
+    from catalog.contract import ContractError, load_contracts
     from catalog.derive import all_tables
 
-    drift.require_none(all_tables(load_contracts()))
+    try:
+        drift.require_none(all_tables(load_contracts()))
+    except (ContractError, drift.Drift) as error:
+        for problem in error.problems:
+            out.print(f"  ✗ {problem}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
     out.print("程序、模型、看板用到的表和列都有合同", style="green")
 
 
