@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from catalog.contract import Contract
 from catalog.derive import physical_columns, spark_schema, table_name
 from catalog.properties import Kind
+from infra import settings
 from infra.clock import china_day
 from infra.ledger import Ledger
 from spark_jobs import anomalies, delta, profiles, scores
+from spark_jobs import delta, rectification_tables, scores
 from spark_jobs.problems import PROBLEMS
 from spark_jobs.punctuality import Came, Due, punctuality
 from spark_jobs.reconciliation import Held, Line, Total, reconcile
@@ -40,10 +43,14 @@ PROJECTIONS = {
         FROM trademark_feedback f""",
     "ops.quality_results": """
         SELECT run_id, table_name, rule, version, description, dimension, passed, observed, judged_at FROM gate_result""",
+    "ops.rectification_events": r"""
+        SELECT event_id, 'Z' || left(encode(sha256(convert_to(concat_ws(E'\n', feed, department, scope, rule), 'UTF8')), 'hex'), 8), feed, department,
+            scope, rule, kind, who, happened_at, owner, until, record, note, records, place, sha256
+        FROM rectification_event""",
 }
 
 # Projections whose rows never change, with the column that says when they came: a run appends to them what is new.
-GROWING = {"ops.releases": "published_at", "ops.quality_results": "judged_at"}
+GROWING = {"ops.releases": "published_at", "ops.quality_results": "judged_at", "ops.rectification_events": "happened_at"}
 
 # Projections that are worked out from the ledger and from what is released.
 CALENDAR, RECONCILIATION, TOTALS = "ops.delivery_calendar", "ops.reconciliation", "silver.control_totals"
@@ -102,6 +109,8 @@ PROJECTED = tuple(
     identity.replace("ops.", "ops_tables.")
     for identity in (*PROJECTIONS, CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES, profiles.PROFILES, anomalies.ANOMALIES)
 )
+WORKED_OUT = (CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES, rectification_tables.ITEMS, rectification_tables.RECORDS)
+PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in (*PROJECTIONS, *WORKED_OUT))
 
 
 class _Change(NamedTuple):
@@ -109,7 +118,7 @@ class _Change(NamedTuple):
 
     contract: Contract
     mode: str
-    rows: list[tuple[Any, ...]]
+    rows: list[tuple[Any, ...]] | DataFrame
     holds: str
     replaced: str | None = None
 
@@ -134,9 +143,12 @@ def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, 
     changes += _list_problems(spark, ledger, contracts, feeds, anew)
     changes += _unusual(spark, ledger, contracts, feeds, anew)
     scored, digests = _score(spark, ledger, contracts[SCORES], feeds, due, lines, anew)
+    rectified, parts = _rectify(spark, ledger, contracts, feeds, due, lines, anew)
     # Writing a small table is mostly waiting for its commit.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda change: _put(spark, change), [*changes, *scored]))
+        list(pool.map(lambda change: _put(spark, change), [*changes, *scored, *rectified]))
+    if parts is not None:
+        ledger.note_projected_parts(table_name(contracts[rectification_tables.RECORDS]), parts)
     if scored:
         ledger.note_projected_days(table_name(contracts[SCORES]), digests)
 
@@ -285,6 +297,36 @@ def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contra
             rows += anomalies.rows(anomalies.judge(feeds[name], by_feed[name], seen, today), feeds[name])
     replaced = None if known is None else f"feed IN ({', '.join(repr(name) for name in changed)})"
     return [_Change(contract, "overwrite", rows, anomalies.note(judged), replaced)]
+def _rectify(
+    spark: SparkSession,
+    ledger: Ledger,
+    contracts: Mapping[str, Contract],
+    feeds: Mapping[str, Contract],
+    due: list[Due],
+    lines: list[Line],
+    anew: bool,
+) -> tuple[list[_Change], dict[str, str] | None]:
+    """Bring the rectification ledger up, where the day has changed or anything that it is worked out from; of records those of the items whose
+    records have changed. Also what is then held of each item's; None where nothing was looked at."""
+    items, records, problems = contracts[rectification_tables.ITEMS], contracts[rectification_tables.RECORDS], table_name(contracts[PROBLEMS])
+    version = _released(ledger, problems)
+    at = None if version is None else f"{problems} VERSION AS OF {version}"
+    seen = rectification_tables.look(ledger, settings.load(), at, feeds, due, lines, china_day(dt.datetime.now(dt.UTC)))
+    holds = f"rectification:{contents_digest(() if seen.is_empty else [seen.inputs])}"
+    note, note_of_records = _note(spark, items, anew), _note(spark, records, anew)
+    known = ledger.projected_parts(table_name(records))
+    if note == holds and note_of_records == contents_digest(list(known.items())):
+        return [], None
+    told = rectification_tables.tell(spark, seen, feeds, ledger.current_release())
+    changes = [] if note == holds else [_Change(items, "overwrite", told.items, holds)]
+    holds_records = contents_digest(list(told.digests.items()))
+    if note_of_records == holds_records:
+        return changes, told.digests
+    changed = {i for i in told.digests.keys() | known.keys() if told.digests.get(i) != known.get(i)}
+    whole = note_of_records != contents_digest(list(known.items())) or len(delta.files(table_name(records))) >= delta.MOST_FILES
+    rows = rectification_tables.records(spark, seen, told, told.digests.keys() if whole else changed, spark_schema(records).replace(" NOT NULL", ""))
+    replaced = None if whole else f"item_id IN ({', '.join(repr(i) for i in sorted(changed))})"
+    return [*changes, _Change(records, "overwrite", rows, holds_records, replaced)], told.digests
 
 
 def _kind_of_value(simulated: bool) -> str:
@@ -301,7 +343,8 @@ def _note(spark: SparkSession, contract: Contract, anew: bool) -> str | None:
 
 def _put(spark: SparkSession, change: _Change) -> None:
     """Write rows, with a note of what the table then holds."""
-    frame = spark.createDataFrame(change.rows, spark_schema(change.contract).replace(" NOT NULL", ""))
+    schema = spark_schema(change.contract).replace(" NOT NULL", "")
+    frame = change.rows if isinstance(change.rows, DataFrame) else spark.createDataFrame(change.rows, schema)
     writer = frame.write.format("delta").mode(change.mode).option("userMetadata", change.holds)
     (writer.option("replaceWhere", change.replaced) if change.replaced else writer).saveAsTable(table_name(change.contract))
 

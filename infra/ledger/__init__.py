@@ -68,6 +68,30 @@ class Feedback:
 
 
 @dataclass(frozen=True)
+class RectificationEvent:
+    """What somebody did about an item of the rectification ledger: a kind of problem (``scope``, ``rule``) of a feed, of one department.
+
+    ``kind``: assigned (to ``owner``, ``until`` a deadline), exported (``records`` of them in a workbook, ``place`` and ``sha256``), exempted (``until`` a
+    last day, for the reason in ``note``), lifted (an exemption), disputed, upheld, dismissed (a ``record``, with the evidence in ``note``), noted.
+    """
+
+    feed: str
+    department: str
+    scope: str
+    rule: str
+    kind: str
+    who: str
+    happened_at: dt.datetime
+    owner: str | None = None
+    until: dt.date | None = None
+    record: str | None = None
+    note: str | None = None
+    records: int | None = None
+    place: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Statement:
     """What the sender states beside a file. ``business_date``: the day that the content describes (Asia/Shanghai).
 
@@ -741,6 +765,41 @@ class Ledger:
         """By alert, what was answered last."""
         sql = "SELECT DISTINCT ON (alert_id) alert_id, answer FROM trademark_feedback ORDER BY alert_id, feedback_id DESC"
         return dict(self._connection.execute(sql).fetchall())
+
+    # ---- rectification (docs/decisions/0041) ----
+
+    def note_rectification(self, events: Iterable[RectificationEvent]) -> None:
+        """Add what somebody did, all of it or nothing; the database says when (``happened_at`` is not read)."""
+        with self._connection.transaction():
+            for e in events:
+                self._connection.execute(
+                    "INSERT INTO rectification_event (feed, department, scope, rule, kind, who, owner, until, record, note, records, place, sha256)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    (e.feed, e.department, e.scope, e.rule, e.kind, e.who, e.owner, e.until, e.record, e.note, e.records, e.place, e.sha256),
+                )
+
+    def rectification_events(self) -> list[RectificationEvent]:
+        """All that was done, in the order in which it was noted."""
+        rows = self._connection.execute(
+            "SELECT feed, department, scope, rule, kind, who, happened_at, owner, until, record, note, records, place, sha256"
+            " FROM rectification_event ORDER BY event_id"
+        )
+        return [RectificationEvent(*row) for row in rows]
+
+    def rectification_begun(self) -> dt.date:
+        """The day (in China) on which this ledger began to keep rectification."""
+        return china_day(self._one("SELECT applied_at FROM migration WHERE name = '0013_rectification.sql'"))
+
+    def projected_parts(self, table_name: str) -> dict[str, str]:
+        """A digest of what a projection that is kept by parts holds of each."""
+        return dict(self._connection.execute("SELECT part, digest FROM projected_part WHERE table_name = %s", (table_name,)).fetchall())
+
+    def note_projected_parts(self, table_name: str, digests: dict[str, str]) -> None:
+        """Note what a projection holds of each part, and that it holds nothing else."""
+        with self._connection.transaction():
+            self._connection.execute("DELETE FROM projected_part WHERE table_name = %s", (table_name,))
+            for part, digest in digests.items():
+                self._connection.execute("INSERT INTO projected_part VALUES (%s, %s, %s)", (table_name, part, digest))
 
     def _one(self, sql: LiteralString, *values: object) -> Any:
         """The single value that a statement answers with."""

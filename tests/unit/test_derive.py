@@ -404,6 +404,11 @@ KEEPERS = (
     | FEEDS
     | {"silver.identity_link", "silver.identity_review"}
 )
+PROBLEMS = {"silver.quality_problem", "ops.quality_problems", "ops.rectification_records", "ops.rectification_events"}
+# Leaders see what is to be mended and who is late, not which records.
+TO_MEND = {"ops.rectification_items"}
+# Stewards and operators keep the lake in order, and read the same.
+KEEPERS = GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | TO_MEND | FEEDS | {"silver.identity_link", "silver.identity_review"}
 
 
 @pytest.mark.parametrize(
@@ -411,6 +416,8 @@ KEEPERS = (
     [
         ("analyst", GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | PROFILES | CODES | FACTS),
         ("leader", GOLD | CITY_WIDE | OPS | (CODES - {"silver.ref_area"})),
+        ("analyst", GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | CODES | FACTS),
+        ("leader", GOLD | CITY_WIDE | OPS | TO_MEND | (CODES - {"silver.ref_area"})),
         ("steward", KEEPERS),
         ("operator", KEEPERS),
         (
