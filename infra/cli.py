@@ -36,6 +36,8 @@ trademark_app = typer.Typer(help="商标：查近似的名称，看抢注预警�
 app.add_typer(trademark_app, name="trademark")
 catalog_app = typer.Typer(help="数据目录：信息资源目录。", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+rectify_app = typer.Typer(help="整改台账：发现、派单、反馈供数部门、异议、豁免，直到后来的批次真正改正。", no_args_is_help=True)
+app.add_typer(rectify_app, name="rectify")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -474,6 +476,111 @@ def catalog_directory(
 
     if not catalog.directory(folder, form, out):
         raise typer.Exit(1)
+_Item = Annotated[str, typer.Argument(metavar="事项", help="整改事项编号，如 Z0123abcd")]
+_Records = Annotated[list[str] | None, typer.Option("--record", "-r", metavar="记录编号", help="清单里的整改记录编号；可以写几次")]
+_User = Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")]
+
+
+@rectify_app.command("list")
+def rectify_list(
+    department: Annotated[str, typer.Option("--department", "-d", help="供数部门")] = "",
+    state: Annotated[
+        str, typer.Option("--state", metavar="[found|assigned|exported|mending|review|reopened|exempted|closed]", help="不写为全部未了结的")
+    ] = "",
+    overdue: Annotated[bool, typer.Option("--overdue", help="只看逾期的")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    user: _User = "",
+) -> None:
+    """整改事项，逾期和最急的在前：哪个部门的什么问题、还有多少、谁负责、何时到期。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.show(context, rectification.Asked(*_sign_in(context, user)), department, state, overdue, as_json, out)
+
+
+@rectify_app.command("assign")
+def rectify_assign(
+    item: _Item,
+    to: Annotated[str, typer.Option("--to", help="责任人：科室或岗位上的人员")],
+    until: Annotated[str, typer.Option("--until", help="期限，如 2027-06-30；不写为按严重程度的工作日（设置 [rectification]）")] = "",
+    note: Annotated[str, typer.Option("--note", help="说明")] = "",
+    user: _User = "",
+) -> None:
+    """派单：把一个事项交给责任人，定下期限；再派一次即改派、改期。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.assign(context, rectification.Asked(*_sign_in(context, user)), item, to, until, note, out)
+
+
+@rectify_app.command("export")
+def rectify_export(
+    folder: Annotated[Path | None, typer.Argument(metavar="[目录]", help="默认为设置 [rectification] outbox，再则本实例的 outbox")] = None,
+    department: Annotated[str, typer.Option("--department", "-d", help="只导出这个部门的")] = "",
+    user: _User = "",
+) -> None:
+    """反馈供数部门：每个部门一个 Excel 工作簿和一封邮件草稿，放进各自的目录；记入台账。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.export(context, rectification.Asked(*_sign_in(context, user)), department, folder, out)
+
+
+@rectify_app.command("exempt")
+def rectify_exempt(
+    item: _Item,
+    until: Annotated[str, typer.Option("--until", help="最后一天，如 2027-06-30，至多一年；次日自动恢复")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="为什么；记入台账，不要写个人信息")] = "",
+    lift: Annotated[bool, typer.Option("--lift", help="提前结束豁免")] = False,
+    user: _User = "",
+) -> None:
+    """豁免：到某日为止暂不要求整改，过期自动失效。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.exempt(context, rectification.Asked(*_sign_in(context, user)), item, until, reason, lift, out)
+
+
+@rectify_app.command("dispute")
+def rectify_dispute(
+    item: _Item,
+    record: _Records = None,
+    evidence: Annotated[str, typer.Option("--evidence", help="部门的依据，如文号；记入台账，不要写个人信息")] = "",
+    user: _User = "",
+) -> None:
+    """登记异议：部门认为记录无误；裁定之前单独计数，不算待整改。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.dispute(context, rectification.Asked(*_sign_in(context, user)), item, record or [], evidence, out)
+
+
+@rectify_app.command("decide")
+def rectify_decide(
+    item: _Item,
+    verdict: Annotated[str, typer.Argument(metavar="[upheld|dismissed]", help="upheld：异议成立，不再要求整改；dismissed：不成立")],
+    record: _Records = None,
+    reason: Annotated[str, typer.Option("--reason", help="为什么；记入台账，不要写个人信息")] = "",
+    user: _User = "",
+) -> None:
+    """裁定异议。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.decide(context, rectification.Asked(*_sign_in(context, user)), item, record or [], verdict, reason, out)
+
+
+@rectify_app.command("note")
+def rectify_note(
+    item: _Item,
+    text: Annotated[str, typer.Argument(metavar="内容", help="不要写个人信息")],
+    user: _User = "",
+) -> None:
+    """备注：记下与部门的联系等，不改变状态。"""
+    from infra import rectification  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    rectification.note(context, rectification.Asked(*_sign_in(context, user)), item, text, out)
 
 
 @app.command()

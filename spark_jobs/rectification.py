@@ -7,7 +7,7 @@ found → assigned → exported → mending → review → closed, once no recor
 reopened, where records are open again after they had been mended, until somebody assigns or exports the item again;
 exempted until a day. Being overdue, and how far that is escalated, is beside the state.
 
-Pure: no database, no Spark, no clock.
+Pure but for `terms`: no Spark, no clock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 from infra.clock import china_day
-from infra.ledger import RectificationEvent
+from infra.ledger import Ledger, RectificationEvent
+from infra.settings import Settings
 from spark_jobs.trademark import calendar
 
 SCOPES = ("rule", "refused", "held", "missing", "unsent")
@@ -149,6 +150,12 @@ class Item:
     exempt_reason: str | None
     reopened: int
     closed_on: dt.date | None
+
+
+def terms(settings: Settings, ledger: Ledger) -> Terms:
+    """As an installation has set them."""
+    values = settings.values["rectification"]
+    return Terms(values["quarantine_days"], values["warn_days"], values["escalation_days"], ledger.rectification_begun())
 
 
 # ---- facts ----

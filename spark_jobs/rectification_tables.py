@@ -166,7 +166,6 @@ def look(
 ) -> Seen:
     """What there is to work items out from. Of a feed whose contract is gone nobody is told any more."""
     failures = [*_stopped(ledger.rows(STOPPED)), *_missing(due), *_unsent(lines, {(f, day): at for f, day, at in ledger.rows(ARRIVED)})]
-    values = settings.values["rectification"]
     return Seen(
         problems,
         ledger.rows(CAME_IN) if problems else [],
@@ -175,7 +174,7 @@ def look(
         {(feed, department): at for feed, department, at in ledger.rows(WAITING)},
         [e for e in ledger.rectification_events() if e.feed in feeds],
         {(f.name, r.id): (r.dimension, r.description) for f in feeds.values() for r in f.rules},
-        Terms(values["quarantine_days"], values["warn_days"], values["escalation_days"], ledger.rectification_begun()),
+        rectification.terms(settings, ledger),
         today,
     )
 

@@ -408,7 +408,20 @@ PROBLEMS = {"silver.quality_problem", "ops.quality_problems", "ops.rectification
 # Leaders see what is to be mended and who is late, not which records.
 TO_MEND = {"ops.rectification_items"}
 # Stewards and operators keep the lake in order, and read the same.
-KEEPERS = GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | CODES | FACTS | MAPPINGS | PROBLEMS | TO_MEND | FEEDS | {"silver.identity_link", "silver.identity_review"}
+KEEPERS = (
+    GOLD
+    | CITY_WIDE
+    | OF_EACH
+    | PAIRS
+    | OPS
+    | CODES
+    | FACTS
+    | MAPPINGS
+    | PROBLEMS
+    | TO_MEND
+    | FEEDS
+    | {"silver.identity_link", "silver.identity_review"}
+)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,9 @@ def test_a_disputed_record_is_apart_until_somebody_decides():
     assert seen(more, [claim, did("upheld", 5, record="D00-甲")]).state == "closed"
     back = [failed("甲", 0, 3), failed("甲", 6)]
     assert (seen(back, [claim]).open, seen(back, [claim]).disputed) == (1, 0)
+    # The last word counts, in whatever order they are read.
+    words = [claim, did("upheld", 5, record="D00-甲"), did("dismissed", 6, record="D00-甲")]
+    assert seen(two, words[::-1]).open == seen(two, words).open == 2
     # What was said of a record that is no longer there says nothing of others.
     assert seen(two, [did("disputed", 2, record="D00-丁")]).disputed == 0
 
