@@ -476,6 +476,8 @@ def catalog_directory(
 
     if not catalog.directory(folder, form, out):
         raise typer.Exit(1)
+
+
 _Item = Annotated[str, typer.Argument(metavar="事项", help="整改事项编号，如 Z0123abcd")]
 _Records = Annotated[list[str] | None, typer.Option("--record", "-r", metavar="记录编号", help="清单里的整改记录编号；可以写几次")]
 _User = Annotated[str, typer.Option("--user", "-u", help="Account; default as in ./lake query.")]

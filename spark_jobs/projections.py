@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 from pyspark.sql import DataFrame, SparkSession
 
 from catalog.contract import Contract
@@ -19,8 +18,7 @@ from catalog.properties import Kind
 from infra import settings
 from infra.clock import china_day
 from infra.ledger import Ledger
-from spark_jobs import anomalies, delta, profiles, scores
-from spark_jobs import delta, rectification_tables, scores
+from spark_jobs import anomalies, delta, profiles, rectification_tables, scores
 from spark_jobs.problems import PROBLEMS
 from spark_jobs.punctuality import Came, Due, punctuality
 from spark_jobs.reconciliation import Held, Line, Total, reconcile
@@ -105,11 +103,16 @@ _GROUPED = """
         CASE WHEN NOT bool_or(is_open) THEN to_date(max(resolved_at)) END, bool_or(simulated)
     FROM placed GROUP BY feed, department, rule_id, severity"""
 
-PROJECTED = tuple(
-    identity.replace("ops.", "ops_tables.")
-    for identity in (*PROJECTIONS, CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES, profiles.PROFILES, anomalies.ANOMALIES)
+WORKED_OUT = (
+    CALENDAR,
+    RECONCILIATION,
+    LEDGER_OF_PROBLEMS,
+    SCORES,
+    rectification_tables.ITEMS,
+    rectification_tables.RECORDS,
+    profiles.PROFILES,
+    anomalies.ANOMALIES,
 )
-WORKED_OUT = (CALENDAR, RECONCILIATION, LEDGER_OF_PROBLEMS, SCORES, rectification_tables.ITEMS, rectification_tables.RECORDS)
 PROJECTED = tuple(identity.replace("ops.", "ops_tables.") for identity in (*PROJECTIONS, *WORKED_OUT))
 
 
@@ -297,6 +300,8 @@ def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contra
             rows += anomalies.rows(anomalies.judge(feeds[name], by_feed[name], seen, today), feeds[name])
     replaced = None if known is None else f"feed IN ({', '.join(repr(name) for name in changed)})"
     return [_Change(contract, "overwrite", rows, anomalies.note(judged), replaced)]
+
+
 def _rectify(
     spark: SparkSession,
     ledger: Ledger,

@@ -382,12 +382,20 @@ CITY_WIDE = {
 OF_EACH = {"gold.activity_subject", "gold.trademark_marks", "gold.trademark_rights"}
 # Not for those who look after single subjects.
 PAIRS = {"gold.trademark_pairs"}
-SENT = {"ops.deliveries", "ops.delivery_calendar", "ops.reconciliation", "ops.quality_scores", "ops.quality_anomalies", "ops.trademark_feedback"}
+SENT = {
+    "ops.rectification_items",
+    "ops.deliveries",
+    "ops.delivery_calendar",
+    "ops.reconciliation",
+    "ops.quality_scores",
+    "ops.quality_anomalies",
+    "ops.trademark_feedback",
+}
 OPS = SENT | {"ops.delivery_findings", "ops.quality_results", "ops.releases"}
 CODES = {"silver.ref_area", "silver.ref_industry", "silver.ref_quality_rule"}
 FACTS = {"silver.subject_registration", "silver.subject_key", "silver.party"}
 MAPPINGS = {"silver.mapping_use", "silver.mapping_status", "silver.unmapped_value"}
-PROBLEMS = {"silver.quality_problem", "ops.quality_problems"}
+PROBLEMS = {"silver.quality_problem", "ops.quality_problems", "ops.rectification_records", "ops.rectification_events"}
 PROFILES = {"ops.column_profiles"}
 # Stewards and operators keep the lake in order, and read the same.
 KEEPERS = (
@@ -404,24 +412,6 @@ KEEPERS = (
     | FEEDS
     | {"silver.identity_link", "silver.identity_review"}
 )
-PROBLEMS = {"silver.quality_problem", "ops.quality_problems", "ops.rectification_records", "ops.rectification_events"}
-# Leaders see what is to be mended and who is late, not which records.
-TO_MEND = {"ops.rectification_items"}
-# Stewards and operators keep the lake in order, and read the same.
-KEEPERS = (
-    GOLD
-    | CITY_WIDE
-    | OF_EACH
-    | PAIRS
-    | OPS
-    | CODES
-    | FACTS
-    | MAPPINGS
-    | PROBLEMS
-    | TO_MEND
-    | FEEDS
-    | {"silver.identity_link", "silver.identity_review"}
-)
 
 
 @pytest.mark.parametrize(
@@ -429,8 +419,6 @@ KEEPERS = (
     [
         ("analyst", GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | PROFILES | CODES | FACTS),
         ("leader", GOLD | CITY_WIDE | OPS | (CODES - {"silver.ref_area"})),
-        ("analyst", GOLD | CITY_WIDE | OF_EACH | PAIRS | OPS | CODES | FACTS),
-        ("leader", GOLD | CITY_WIDE | OPS | TO_MEND | (CODES - {"silver.ref_area"})),
         ("steward", KEEPERS),
         ("operator", KEEPERS),
         (
