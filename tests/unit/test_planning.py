@@ -75,7 +75,7 @@ def test_use_follows_from_what_tables_are_made_from(row):
 def test_use_follows_from_who_may_read(row, matrix):
     assert row["gold.mart_registrations_monthly"].letter("decision") == "U"
     assert row["gold.trademark_pairs"].letter("decision") == "", "leaders may not read it"
-    assert [u.basis for u in row["gold.archive_subject"].uses if u.function == "property"] == ["加工"], (
+    assert [u.basis for u in row["gold.archive_subject"].uses if u.function == "economy"] == ["加工"], (
         "what is worked with isn't told as reading, too"
     )
     assert set(matrix.functions) == {f for f in matrix.functions for r in row.values() if r.letter(f)}, "no function has nothing"
@@ -250,6 +250,12 @@ def test_a_column_that_strays_from_its_standard_is_told(contracts, standards, ta
 def test_a_name_conforms_only_beside_its_code(contracts):
     strayed = planning.standards(with_column(contracts, "gold.mart_registrations_monthly", "district_code", code_list=None))
     assert why(strayed, "gold.mart_registrations_monthly", "district_name") == "只有名称或版本，同表没有符合标准的代码列"
+
+
+def test_columns_that_the_lake_adds_do_not_count(contracts, standards):
+    found = planning.standards(with_column(contracts, "gold.mart_registrations_monthly", "district_code", reserved=True))
+    assert ("gold.mart_registrations_monthly", "district_code") not in {(b.table, b.column) for b in found.columns}
+    assert (found.total, len(found.columns)) == (standards.total - 1, len(standards.columns) - 1)
 
 
 def test_a_list_without_an_element_and_a_standard_without_a_rule_are_findings(contracts, plan):
