@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from catalog import directory as directories
-from catalog import directory_dcat, directory_excel
+from catalog import directory_dcat, directory_excel, editing
 from catalog.contract import load_contracts
 from catalog.directory_check import check
 from infra.problems import Problem
@@ -56,3 +56,35 @@ def directory(folder: Path, form: str, out: Console) -> bool:
         out.print("  JSON-LD 未写出：供其他系统采集的目录须先通过校验", style="red")
     out.print(f"校验：{len(faults)} 处问题" if faults else "校验：各项齐全、合规", style="red" if faults else "green")
     return not faults
+
+
+MOST_SHOWN = 12  # comments
+
+
+def set_value(repo: Path, target: str, attribute: str, value: str, dry_run: bool, out: Console) -> None:
+    """Change one value of the declarations in ``repo`` and say what follows from it.
+
+    Raises:
+        Problem: it may not be changed, or the declarations would not be in order; nothing is written.
+    """
+    kind = "rule" if "/" in target else "table" if "." in target else "field"
+    home = repo / "catalog"
+    try:
+        edit = editing.Edit(kind, target, attribute, editing.current(kind, target, attribute, home), value.strip())
+        effect = editing.try_out(edit, home)
+        written = [] if dry_run else editing.apply(edit, repo)
+    except editing.Refused as refused:
+        raise Problem(f"{target} 的 {attribute} 没有修改", str(refused), "改正后再运行；可改的项目见 ./lake catalog set --help") from refused
+    except OSError as error:
+        raise Problem(f"不能写入 {error.filename}", str(error.strerror), "以工作副本的主人运行") from error
+    out.print(f"{escape(edit.title)}：{escape(edit.old) or '（无）'} → {escape(edit.new) or '（无）'}", soft_wrap=True)
+    for identity, old, new, changed in effect.versions:
+        out.print(f"  {identity} {old} → {new}：{escape('；'.join(changed))}", soft_wrap=True, style="red" if identity in effect.breaking else "")
+    for place, _, after in effect.comments[:MOST_SHOWN]:
+        out.print(f"  {place} 的注释改为“{escape(after)}”", soft_wrap=True)
+    if len(effect.comments) > MOST_SHOWN:
+        out.print(f"  …另有 {len(effect.comments) - MOST_SHOWN} 处注释随之改变")
+    if effect.breaking:
+        out.print("  红色的不兼容：使用者要随之修改，先告知他们", style="red")
+    out.print("下次运行会按新的规则重做数据" if effect.rebuilds else "不影响已有数据；./lake up 之后注释、看板列名和目录随之更新")
+    out.print("没有写文件（--dry-run）" if dry_run else f"已写 {len(written)} 个文件；核对 git diff 后提交", style="green")

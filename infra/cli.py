@@ -99,6 +99,11 @@ def replay_views(context: Context) -> None:
             tables = ledger.release_tables(release)
             views = publish.replay_views(context, ledger, all_tables(load_contracts()), release, tables)
             out.print(f"  ✓ {views} views show release {release}")
+    if release:
+        from infra import dashboards
+
+        if dashboards.follow(context):
+            out.print("  ✓ the dashboards were deployed again: contracts or dashboards have changed")
     if release and _names_are_stale(context, release, tables):
         from spark_jobs import pipeline
 
@@ -464,6 +469,30 @@ def catalog_check() -> None:
             out.print(f"  ✗ {problem}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     out.print("程序、模型、看板用到的表和列都有合同", style="green")
+
+
+@catalog_app.command("set")
+def catalog_set(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="对象", help="列名（如 registered_capital）、合同（如 gold.archive_credit）或规则（如 bronze.complaints/lodged_at_not_future）"
+        ),
+    ],
+    attribute: Annotated[
+        str,
+        typer.Argument(
+            metavar="项目",
+            help="列：zh meaning aliases classification element；合同：description grain purpose limitations owner frequency sharing sharingCondition；规则：description severity",
+        ),
+    ],
+    value: Annotated[str, typer.Argument(metavar="内容", help="几个别名之间用顿号；可以没有的项目写空文字即删去")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只看会引起什么，不写文件")] = False,
+) -> None:
+    """修改定义的一处：先在副本上核对，说明由此引起的变化，再写合同、版本、已发布状态和 dbt 文件；由工作副本的主人提交。"""
+    from infra import catalog  # slow to import, and not needed by the other commands
+
+    catalog.set_value(REPO, target, attribute, value, dry_run, out)
 
 
 @catalog_app.command("directory")

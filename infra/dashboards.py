@@ -6,15 +6,17 @@ Safe to run again: what already agrees is left alone. Accounts of people are not
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
 
-from catalog.contract import load_contracts
+from catalog.contract import CONTRACTS, FIELDS, load_contracts
 from catalog.derive import READ_CATALOG, VIEW_SCHEMAS
 from infra.problems import Problem
 from infra.services.base import Context
@@ -80,7 +82,7 @@ def deploy(context: Context) -> Deployment:
         Problem: Superset refuses something, can't reach Trino, or shows something else afterwards.
     """
     begin = time.monotonic()
-    target = wanted(context)
+    declared, target = _declared(), wanted(context)
     try:
         client = superset.Client(context, timeout=120)
         uuids = {asset["uuid"] for asset in target.values()}
@@ -99,9 +101,36 @@ def deploy(context: Context) -> Deployment:
         answer = error.response
         why = str(error) if answer is None else f"{answer.request.method} {answer.request.path_url[:80]}: {answer.status_code} {answer.text[:300]}"
         raise Problem("Superset refused the dashboards", why, "see ./lake logs superset, then deploy again") from error
+    _deployed(context).write_text(declared)
     base = superset.address(context)
     pages = tuple(f"{base}/superset/dashboard/{asset['slug']}/" for path, asset in target.items() if assets.kind(path) == "dashboards")
     return Deployment(tuple(changed), tuple(removed), time.monotonic() - begin, pages)
+
+
+def follow(context: Context) -> bool:
+    """Deploy again where contracts or ``superset/`` have changed since the last deployment; whether it was done. Before the first one nothing is.
+
+    Raises:
+        Problem: as `deploy`.
+    """
+    known = _deployed(context)
+    if not known.exists() or known.read_text() == _declared():
+        return False
+    deploy(context)
+    return True
+
+
+def _deployed(context: Context) -> Path:
+    """The file with the digest of what was deployed last."""
+    return context.data("superset") / "deployed"
+
+
+def _declared() -> str:
+    """A digest of all that dashboards are made of: their files, the contracts, the field dictionary."""
+    digest = hashlib.sha256()
+    for path in [*sorted(FOLDER.rglob("*.yaml")), *sorted(CONTRACTS.rglob("*.yaml")), FIELDS]:
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def forget_cached(context: Context, tables: Iterable[str]) -> None:

@@ -14,7 +14,6 @@ with it. Exit codes: 0 done, 1 failed (try again), 3 refused (a gate failed: try
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import sys
 import time
@@ -30,13 +29,13 @@ from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, silver_of, table_name, table_schema
+from catalog.effects import build_id
 from catalog.properties import Kind
 from infra import dashboards, store
 from infra.delta_log import LogDamaged
 from infra.ledger import Account, Delivery, Finding, Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
-from infra.settings import REPO
 from spark_jobs import dbt_runs, delta, mapping_use, problems, projections, publish, records, references, session, silver
 from spark_jobs.analyse import build as analyses
 from spark_jobs.analyse import vintages
@@ -78,16 +77,6 @@ class Lake:
     @property
     def feeds(self) -> list[Contract]:
         return [c for c in self.contracts.values() if c.kind is Kind.FEED]
-
-
-def build_id(*parts: str) -> str:
-    """A short hash over the files below ``parts`` (paths in the repository): what a layer was built with."""
-    digest = hashlib.sha256()
-    for part in parts:
-        root = REPO / part
-        for path in sorted(p for p in ([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"):
-            digest.update(f"{path.relative_to(REPO)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 # ---- ingest ----
@@ -488,6 +477,7 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
     release = ledger.current_release()
     tables = ledger.release_tables(release)
     publish.replay_views(lake.context, ledger, lake.contracts, release, tables)
+    dashboards.follow(lake.context)
     # Dashboards keep answers for a day; those of an older release must go.
     dashboards.forget_cached(lake.context, [t.table_name.replace("_tables.", ".") for t in tables])
     if not named.says(named.folder(lake.context.settings), release, named.key(tables)):

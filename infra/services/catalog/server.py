@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 import os
 import subprocess
@@ -19,7 +20,7 @@ from infra import accounts, catalog_site, credentials, settings
 from infra.ledger import Ledger
 from infra.services.base import Context
 from infra.services.catalog import signing_in
-from infra.settings import HOST
+from infra.settings import HOST, REPO
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
 QUIET = 20  # seconds that a release has to stand before the site is written: several in a row are written once
@@ -29,6 +30,14 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
 log = logging.getLogger("catalog")
 
 
+def digest(*folders: str) -> str:
+    """Of all files below folders of the repository, texts and all."""
+    found = hashlib.sha256()
+    for path in sorted(p for folder in folders for p in (REPO / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"):
+        found.update(f"{path.relative_to(REPO)}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
 class Follower(threading.Thread):
     """Has the site written anew when readers see another release, and once when the service starts: the program may be another one."""
 
@@ -36,8 +45,8 @@ class Follower(threading.Thread):
         super().__init__(daemon=True, name="follower")
         self._context = context
         self.says = "the site is being written"
-        self._done: str | None = None
-        self._seen: tuple[str | None, float] = (None, 0.0)
+        self._done: tuple[str, str] | None = None
+        self._seen: tuple[tuple[str, str] | None, float] = (None, 0.0)
 
     def run(self) -> None:
         while True:
@@ -50,15 +59,16 @@ class Follower(threading.Thread):
     def _look(self) -> None:
         with Ledger(self._context) as ledger:
             release = ledger.current_release() or "no release"
-        if release != self._seen[0]:
-            self._seen = (release, time.monotonic())
-        if release == self._done or (self._done is not None and time.monotonic() - self._seen[1] < QUIET):
+        state = (release, digest("catalog", "superset", "docs"))
+        if state != self._seen[0]:
+            self._seen = (state, time.monotonic())
+        if state == self._done or (self._done is not None and time.monotonic() - self._seen[1] < QUIET):
             return
         # In a process of its own: what it needs in memory is given back, and it yields to whoever works.
         argv = ["nice", "-n", "15", sys.executable, "-P", "-m", "infra.catalog_site"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=900)
         if done.returncode == 0:
-            self._done = release
+            self._done = state
             self.says = f"shows {release}, {done.stdout.strip()}"
         else:
             self.says = f"could not be written: {(done.stderr.strip().splitlines() or ['no message'])[-1][:160]}"

@@ -1,0 +1,62 @@
+"""What the rows of the lake depend on: programs, lists, and of declarations all but the texts that are shown beside rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPO = Path(__file__).resolve().parents[1]
+# Keys of the field dictionary, of a contract, of its table, and names of its properties that stand in no row.
+_FIELD = {"meaning", "aliases", "element"}
+_CONTRACT = {"version", "status", "description", "team", "roles", "slaProperties"}
+_TABLE = {"description", "dataGranularityDescription"}
+_PROPERTIES = {"englishName", "sharing", "sharingCondition", "recordSharing", "recordSharingCondition", "recordReaders"}
+
+
+def build_id(*parts: str) -> str:
+    """A short hash over the files below ``parts`` (paths in the repository): what a layer was built with.
+
+    Of declarations without the texts that stand in no row: a better definition is no reason to build a lake anew.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        root = REPO / part
+        for path in sorted(p for p in ([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"):
+            name = path.relative_to(REPO)
+            digest.update(f"{name}\0".encode() + of(name, path.read_bytes()) + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def of(path: Path, content: bytes) -> bytes:
+    """The part of a file (``path`` in the repository) that rows depend on; of what is no declaration, all of it."""
+    if path.suffix not in (".yaml", ".yml"):
+        return content
+    if path == Path("catalog/fields.yaml"):
+        fields = yaml.load(content, yaml.CSafeLoader)
+        return _canonical({name: {k: v for k, v in field.items() if k not in _FIELD} for name, field in fields.items()})
+    if path.is_relative_to("catalog/contracts"):
+        return _canonical(_of_contract(yaml.load(content, yaml.CSafeLoader)))
+    if path.is_relative_to("dbt/models") and not path.stem.endswith("_unit_tests"):
+        return _canonical(_without_descriptions(yaml.load(content, yaml.CSafeLoader)))
+    return content
+
+
+def _of_contract(contract: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in contract.items() if k not in _CONTRACT}
+    kept["customProperties"] = [p for p in contract.get("customProperties") or () if p["property"] not in _PROPERTIES]
+    kept["schema"] = [{k: v for k, v in table.items() if k not in _TABLE} for table in contract.get("schema") or ()]
+    return kept
+
+
+def _without_descriptions(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_descriptions(v) for k, v in value.items() if k != "description"}
+    return [_without_descriptions(v) for v in value] if isinstance(value, list) else value
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode()
