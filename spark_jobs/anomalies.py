@@ -529,13 +529,17 @@ def _tidy(number: float) -> float:
     return round(number, 4)
 
 
+def _decimal(number: float | None) -> Decimal | None:
+    return None if number is None else Decimal(f"{number:.4f}")
+
+
 def rows(found: Iterable[Anomaly], feed: Contract) -> list[tuple[object, ...]]:
     """Rows of ``ops.quality_anomalies``."""
     titles = {c.name: c.chinese for c in feed.columns}
     return [
         (
-            a.feed, a.department, a.column, a.kind, a.delivery_id, feed.title, titles.get(a.column), a.business_date, float(a.observed), float(a.usual),
-            None if a.low is None else float(a.low), None if a.high is None else float(a.high), Decimal(f"{a.deviation:.1f}"), a.text, a.first_seen,
+            a.feed, a.department, a.column, a.kind, a.delivery_id, feed.title, titles.get(a.column), a.business_date, _decimal(a.observed), _decimal(a.usual),
+            _decimal(a.low), _decimal(a.high), Decimal(f"{a.deviation:.1f}"), a.text, a.first_seen,
             a.last_seen, a.deliveries, a.last_delivery, a.state, a.recovered_by, a.recovered_on, "simulated" if a.simulated else "observed",
         )
         for a in found

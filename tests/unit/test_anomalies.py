@@ -278,7 +278,7 @@ def test_rows_have_the_columns_and_the_values_of_the_contract():
     names = [c.name for c in physical_columns(contract)]
     found = [dict(zip(names, r, strict=True)) for r in rows(judge(PENALTIES, [*deliveries[:-1], replace(deliveries[-1], records=20)], profiles, after(deliveries)), PENALTIES)]  # fmt: skip
     assert {r["anomaly_kind"] for r in found} == {"volume_low", "emptied"}
-    of_type = {"STRING": str, "DATE": dt.date, "DOUBLE": float, "BIGINT": int, "DECIMAL(8,1)": Decimal}
+    of_type = {"STRING": str, "DATE": dt.date, "DECIMAL(20,4)": Decimal, "BIGINT": int, "DECIMAL(8,1)": Decimal}
     for column in contract.columns:
         values = [r[column.name] for r in found]
         assert None not in values or not column.required, column.name
