@@ -6,8 +6,8 @@ import time
 
 import pytest
 import requests
-from conftest import SECONDS
 
+SECONDS = 60_000
 WAIT = 240  # seconds for the site to follow a release: it yields to whoever works
 
 
@@ -88,7 +88,6 @@ def test_a_number_of_a_dashboard_leads_to_its_definition_and_columns(place, page
     text = page.locator("main").inner_text()
     assert "给局领导看" in text
     assert "economy_value" in text
-    page.get_by_role("link", name="指标").first.click() if page.get_by_role("link", name="指标").count() else None
     place.photograph(page, "catalog-number", full_page=True)
 
 
