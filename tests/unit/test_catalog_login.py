@@ -118,6 +118,7 @@ def test_pages_may_load_nothing_from_elsewhere_and_run_no_script_of_their_own(cl
     assert client.get("/login").headers["X-Content-Type-Options"] == "nosniff"
     cookie = sign_in(client).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
+    assert "Expires=" in cookie, "a session ends by itself"
     assert "SameSite=Lax" in cookie
 
 

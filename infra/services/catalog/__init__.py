@@ -28,4 +28,4 @@ def _health(context: Context) -> str:
     return str(answer.json()["says"])
 
 
-SERVICE = Service("catalog", "Catalog site", ("postgres",), "catalog", _command, _health)
+SERVICE = Service("catalog", "Catalog site", ("postgres", "trino"), "catalog", _command, _health)

@@ -24,6 +24,7 @@ from infra.settings import HOST, REPO
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
 QUIET = 20  # seconds that a release has to stand before the site is written: several in a row are written once
+RETRY = 60  # seconds until a build that failed is tried again
 IDLE_MINUTES = 60  # after which a session ends
 # Everything comes from here; the pages have no script or style of their own in them.
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -47,6 +48,7 @@ class Follower(threading.Thread):
         self.says = "the site is being written"
         self._done: tuple[str, str] | None = None
         self._seen: tuple[tuple[str, str] | None, float] = (None, 0.0)
+        self._not_before = 0.0
 
     def run(self) -> None:
         while True:
@@ -62,7 +64,8 @@ class Follower(threading.Thread):
         state = (release, digest("catalog", "superset", "docs"))
         if state != self._seen[0]:
             self._seen = (state, time.monotonic())
-        if state == self._done or (self._done is not None and time.monotonic() - self._seen[1] < QUIET):
+        now = time.monotonic()
+        if state == self._done or now < self._not_before or (self._done is not None and now - self._seen[1] < QUIET):
             return
         # In a process of its own: what it needs in memory is given back, and it yields to whoever works.
         argv = ["nice", "-n", "15", sys.executable, "-P", "-m", "infra.catalog_site"]
@@ -72,6 +75,7 @@ class Follower(threading.Thread):
             self.says = f"shows {release}, {done.stdout.strip()}"
         else:
             self.says = f"could not be written: {(done.stderr.strip().splitlines() or ['no message'])[-1][:160]}"
+            self._not_before = time.monotonic() + RETRY
             log.warning(self.says)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bcrypt
-from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, login_required, login_user, logout_user
 from flask_wtf import FlaskForm
 from werkzeug import Response
@@ -95,6 +95,7 @@ def install(app: Flask, accounts: Accounts, log: Callable[[str, str, bool], None
             else:
                 doors.passed(name)
                 log(name, "login", True)
+                session.permanent = True  # it ends when nobody has asked for anything for a while
                 login_user(user)
                 return redirect(_inside(request.args.get("next", "")))
         return render_template("login.html", form=form)
