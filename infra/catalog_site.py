@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,21 @@ from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, column_mask, table_name, view_columns
 from catalog.properties import Kind
 from catalog.site import build, model
-from catalog.site.status import FeedStatus, ProblemStatus, Score, Status, TableStatus, read, write
+from catalog.site.model import slug_of
+from catalog.site.status import FeedStatus, ProblemStatus, Report, Score, Status, TableStatus, read, write
 from infra import credentials, store
 from infra.delta_log import DeltaLog
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
+from infra.querying import records
 from infra.services.base import Context
 from infra.services.trino import as_publisher
 from infra.settings import Settings, load
+from spark_jobs import quality_month
+from spark_jobs.scores import ALL
 
 ROWS = 5  # of an example
+MONTHS = 3  # of which there are reports
 SAMPLE_READER = "analyst"  # examples are of what this role may read, as it reads it: the site is for everybody who has an account
 _FEEDS = """
     SELECT feed, count(*), coalesce(sum(row_count), 0)::bigint, max((arrived_at AT TIME ZONE 'Asia/Shanghai')::date), max(business_date), bool_or(simulated)
@@ -50,7 +56,7 @@ def publish(context: Context) -> int:
         raise drift.Drift(problems)
     status = collect(context, at / "status.json")
     files = build.write(model.load(status), at / "current", build.fuse_program(context.settings.engines / "jars"))
-    write(status, at / "status.json")
+    write(replace(status, reports=()), at / "status.json")
     return files
 
 
@@ -63,6 +69,7 @@ def write_to(settings: Settings, target: Path, context: Context | None) -> int:
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         raise Problem(f"{target} 已有内容", "目录写成一个新文件夹，不覆盖别的文件", "换一个名称，或先删除它")
     status = collect(context, folder(settings) / "status.json") if context is not None else Status()
+    status = replace(status, reports=())  # they name records, and nobody knows who will read the folder
     try:
         return build.write_into(model.load(status), target, build.fuse_program(settings.engines / "jars"))
     except OSError as error:
@@ -100,8 +107,9 @@ def collect(context: Context, former: Path) -> Status:
     feeds = {c.name: c for c in contracts.values() if c.kind is Kind.FEED}
     at, as_of = published[release]
     return Status(
-        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _departments(cursor), _compiled(context.settings)
-    )
+        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _departments(cursor), _compiled(context.settings),
+        tuple(_reports(cursor, feeds)),
+    )  # fmt: skip
 
 
 def _known(former: Path) -> Status:
@@ -185,6 +193,30 @@ def _feeds(cursor: Any, came: Iterable[tuple[Any, ...]]) -> dict[str, FeedStatus
         )
         for feed, deliveries, records, arrived, business, simulated in came
     }  # fmt: skip
+
+
+def _reports(cursor: Any, feeds: Mapping[str, Contract]) -> Iterator[Report]:
+    """The reports of the newest months that have scores, of the city and of each department."""
+    ((newest,),) = _rows(cursor, "SELECT max(score_date) FROM lake_publish.ops.quality_scores")
+    if newest is None:
+        return
+    number = newest.year * 12 + newest.month - 1
+    months = [dt.date(n // 12, n % 12 + 1, 1) for n in range(number - MONTHS + 1, number + 1)]
+    first = number - MONTHS - quality_month.TREND
+    since = f"score_level = 'rule' AND score_date >= DATE '{dt.date(first // 12, first % 12 + 1, 1)}'"
+    asked = {
+        "quality_scores": since,
+        "quality_problems": "problem_state = 'open'",
+        "delivery_calendar": f"due_on >= DATE '{months[0]}'",
+        "reconciliation": f"period_to >= DATE '{months[0]}'",
+        "quality_anomalies": "true",
+    }
+    rows = (records(cursor, f"SELECT * FROM lake_publish.ops.{name} WHERE {where}", []) for name, where in asked.items())  # noqa: S608 - our own
+    tables = quality_month.Tables(*rows)
+    for month in months:
+        for department in (ALL, *quality_month.departments(tables, month)):
+            told = asdict(quality_month.department_month(department, month, tables, feeds))
+            yield told | {"department": "全市" if department == ALL else department, "slug": "city" if department == ALL else slug_of(department)}
 
 
 def _departments(cursor: Any) -> dict[str, tuple[Score, ...]]:

@@ -39,6 +39,7 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     _words(app, catalog)
 
+    grades = catalog.fields["quality_grade"].allowed
     facts, of_contracts = directory.load_facts(), {i: c for i, c in catalog.tables.items() if i in catalog.declared}
     entries = directory.resources(of_contracts, facts)
     faults = directory_check.check(entries)
@@ -136,6 +137,15 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
     @app.get("/directory/resources.jsonld")
     def directory_dcat() -> Response:
         return Response(dcat.text_of(entries, facts), mimetype="application/ld+json")
+
+    @app.get("/reports/")
+    def reports() -> str:
+        return render_template("reports.html", reports=catalog.status.reports, grades=grades)
+
+    @app.get("/reports/<month>/<slug>/")
+    def report(month: str, slug: str) -> str:
+        found = next((r for r in catalog.status.reports if (f"{r['month']:%Y-%m}", r["slug"]) == (month, slug)), None) or abort(404)
+        return render_template("report.html", r=found, grades=grades)
 
     @app.get("/docs/")
     def documents() -> str:

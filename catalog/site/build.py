@@ -40,6 +40,7 @@ def pages_of(catalog: Catalog) -> Iterator[tuple[str, dict[str, str]]]:
     yield from (("dashboard", {"slug": s}) for s in catalog.dashboards)
     yield from (("number", {"key": k}) for k in catalog.numbers)
     yield from (("document", {"key": k}) for k in catalog.documents)
+    yield from (("report", {"month": f"{r['month']:%Y-%m}", "slug": r["slug"]}) for r in catalog.status.reports)
 
 
 def write_into(catalog: Catalog, target: Path, fuse: bytes) -> int:

@@ -154,6 +154,11 @@ def put_together(declared: Mapping[str, Contract], status: Status, superset: Pat
     )  # fmt: skip
 
 
+def slug_of(name: str) -> str:
+    """A name in letters, for an address."""
+    return "-".join(lazy_pinyin(name))
+
+
 def shown_columns(contract: Contract) -> tuple[Column, ...]:
     """The columns that a reader meets: of the readers' view, or of what has arrived."""
     return contract.columns if contract.layer == "bronze" else view_columns(contract)
@@ -187,7 +192,7 @@ def _departments(contracts: Iterable[Contract]) -> dict[str, Department]:
         if contract.kind is Kind.QUARANTINE:
             continue
         for name in dict.fromkeys((contract.department, contract.owner)):
-            at = found.setdefault(name, Department(name, "-".join(lazy_pinyin(name)), (), ()))
+            at = found.setdefault(name, Department(name, slug_of(name), (), ()))
             if name == contract.department:
                 at = replace(at, supplies=(*at.supplies, contract))
             if name == contract.owner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -62,10 +63,14 @@ class FeedStatus:
     held_records: int | None = None  # of the same periods
 
 
+# What a monthly report says of a department, by name, with `slug` for its address (spark_jobs/quality_month.py says what is in it).
+Report = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Status:
     """``release_id``: what readers see; None before the first release. ``tables``: by contract id. ``feeds``: by name. ``departments``: scores by day.
-    ``compiled``: SQL of the gold models as Spark ran it, by model."""
+    ``compiled``: SQL of the gold models as Spark ran it, by model. ``reports``: of departments and months."""
 
     release_id: str | None = None
     published_at: dt.datetime | None = None
@@ -74,6 +79,7 @@ class Status:
     feeds: dict[str, FeedStatus] = field(default_factory=dict)
     departments: dict[str, tuple[Score, ...]] = field(default_factory=dict)
     compiled: dict[str, str] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
 
 
 _STATUS = TypeAdapter(Status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -16,6 +16,7 @@ from catalog.contract import load_contracts
 from catalog.derive import all_tables
 from catalog.site import build, lineage, model, numbers, searching, texts
 from catalog.site.status import FeedStatus, ProblemStatus, Score, Status, TableStatus, read, write
+from spark_jobs import quality_month
 
 CONTRACTS = load_contracts()
 TABLES = all_tables(CONTRACTS)
@@ -47,6 +48,30 @@ STATUS = Status(
     },
     {"12315投诉举报中心": (Score(dt.date(2026, 11, 28), 97.5), Score(dt.date(2026, 11, 29), 81.25))},
 )
+
+
+MONTH = quality_month.department_month(
+    "12315投诉举报中心",
+    dt.date(2026, 11, 1),
+    quality_month.Tables(
+        [
+            {
+                "score_date": dt.date(2026, month, 15), "score_level": "rule", "department": "12315投诉举报中心", "feed": "complaints", "dimension": "完整性",
+                "rule_id": "demand_number_present", "checked_count": 200, "failed_count": failed, "quality_score": 0, "value_kind": "simulated",
+            }
+            for month, failed in ((10, 20), (11, 10))
+        ],
+        [
+            {
+                "feed": "complaints", "department": "12315投诉举报中心", "rule_id": "demand_number_present", "problem_scope": "rule", "problem_state": "open",
+                "open_records": 7, "sample_keys": ["诉求<i>1</i>"],
+            }
+        ],
+        [], [], [],
+    ),
+    {c.name: c for c in CONTRACTS.values() if c.layer == "bronze"},
+)  # fmt: skip
+STATUS = replace(STATUS, reports=(asdict(MONTH) | {"slug": "center"},))
 
 
 class _Links(HTMLParser):
@@ -127,6 +152,14 @@ def test_a_page_says_what_its_contract_says(site):
     assert 'demand_number AS "登记编号"' in page or "登记编号" in page
 
 
+def test_a_monthly_report_says_what_is_wrong_how_much_and_what_has_changed(site):
+    page = " ".join(text_of(site, "reports/2026-11/center").split())
+    # 10 of 200 failed after 20 of 200: 95 after 90.
+    for said in ("<b>95.00</b> 分，良，比上月高 5.00 分", "5.00%", "减少", "（10.00%）", "登记编号不能为空", "诉求&lt;i&gt;1", "含模拟数据"):
+        assert said in page
+    assert "reports/2026-11/center/index.html" in text_of(site, "reports").replace("2026-11/center", "reports/2026-11/center")
+
+
 def test_markup_in_data_is_shown_and_not_obeyed(site):
     page = text_of(site, "tables/gold.archive_subject")
     assert "广州市测试&lt;b&gt;一号&lt;/b&gt;" in page
@@ -200,8 +233,9 @@ def test_a_new_build_replaces_the_former_as_a_whole(tmp_path, catalog, monkeypat
 
 
 def test_the_status_is_read_as_it_was_written(tmp_path):
-    write(STATUS, tmp_path / "status.json")
-    assert read(tmp_path / "status.json") == STATUS
+    plain = replace(STATUS, reports=())
+    write(plain, tmp_path / "status.json")
+    assert read(tmp_path / "status.json") == plain
 
 
 # ---- what stops the build ----

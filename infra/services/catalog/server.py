@@ -14,6 +14,7 @@ from typing import Any
 
 import waitress
 from flask import Flask, Response, abort, request, send_from_directory
+from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from infra import accounts, catalog_site, credentials, settings
@@ -24,6 +25,7 @@ from infra.settings import HOST, REPO
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
 QUIET = 20  # seconds that a release has to stand before the site is written: several in a row are written once
+REPORT_READERS = ("leader", "steward", "operator")  # monthly reports name records
 RETRY = 60  # seconds until a build that failed is tried again
 IDLE_MINUTES = 60  # after which a session ends
 # Everything comes from here; the pages have no script or style of their own in them.
@@ -101,6 +103,8 @@ def make(context: Context, follower: Follower | None = None) -> Flask:
         site = catalog_site.folder(context.settings) / "current"
         if not site.exists():
             abort(503, "目录页面正在生成，请过一两分钟再来")
+        if path.startswith("reports/") and current_user.role not in REPORT_READERS:
+            abort(403, "质量月报列有记录，供领导、数据管理员和运维查看")
         file = f"{path}index.html" if path in ("",) or path.endswith("/") else path
         return send_from_directory(site.resolve(), file)
 
