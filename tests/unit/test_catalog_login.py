@@ -56,15 +56,17 @@ def test_the_pages_are_shown_after_it_and_a_folder_ends_in_a_slash(client):
 
 def test_monthly_reports_are_not_for_everybody(client, people, tmp_path):
     (tmp_path / "site" / "current" / "reports").mkdir()
-    (tmp_path / "site" / "current" / "reports" / "index.html").write_text("月报", encoding="utf-8")
+    (tmp_path / "site" / "current" / "reports" / "index.html").write_text("某月月报", encoding="utf-8")
     sign_in(client)
-    assert "月报" in client.get("/reports/").text
+    assert "某月月报" in client.get("/reports/").text
     people["analyst"] = {**people["steward"], "role": "analyst"}
     client.delete_cookie("lake_catalog")
     sign_in(client, "analyst")
     assert client.get("/tables/").status_code == 200
     for path in ("/reports/", "/reports/index.html", "//reports/", "/./reports/", "/tables/../reports/"):
-        assert client.get(path).status_code in (403, 404, 308), path
+        answer = client.get(path)
+        assert answer.status_code in (302, 308, 403, 404), path
+        assert "某月月报" not in answer.text
 
 
 @pytest.mark.parametrize(("name", "password"), [("steward", "wrong-horse-7"), ("nobody", WORD), ("steward", ""), ("", WORD)])
