@@ -103,7 +103,10 @@ def make(context: Context, follower: Follower | None = None) -> Flask:
         site = catalog_site.folder(context.settings) / "current"
         if not site.exists():
             abort(503, "目录页面正在生成，请过一两分钟再来")
-        if path.startswith("reports/") and current_user.role not in REPORT_READERS:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            abort(404)
+        if parts[:1] == ["reports"] and current_user.role not in REPORT_READERS:
             abort(403, "质量月报列有记录，供领导、数据管理员和运维查看")
         file = f"{path}index.html" if path in ("",) or path.endswith("/") else path
         return send_from_directory(site.resolve(), file)
