@@ -106,7 +106,7 @@ def summary(context: Context, before: set[str], out: Console) -> None:
     arrivals.account(context, out)
     arrivals.show(context, out)
     out.print(f"\n  dashboards  {superset.address(context)}   sign in as leader")
-    out.print(f"  catalog     {catalog.address(context)}   sign in as steward; it follows the release half a minute later")
+    out.print(f"  catalog     {catalog.address(context)}   sign in as steward; it follows the release a minute or two later")
     out.print(f"  pipelines   {airflow.address(context)}   sign in as operator")
     out.print('  SQL         ./lake query "SELECT * FROM gold.mart_registrations_monthly LIMIT 5"')
     out.print("  archive     ./lake archive 广州市演示一号")

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from catalog.contract import Contract
-from catalog.derive import physical_columns, spark_schema, table_name
+from catalog.derive import physical_columns, spark_schema, table_name, table_schema
 from catalog.properties import Kind
 from infra import settings
 from infra.clock import china_day
@@ -131,9 +131,10 @@ def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, 
 
     Each commit notes what the table then holds; a table whose newest commit is somebody else's is written anew. ``anew``: all are.
     """
+    _stand(spark, [contracts[identity] for identity in (*PROJECTIONS, *WORKED_OUT)])
     changes: list[_Change] = []
     for identity, sql in PROJECTIONS.items():
-        note = _note(spark, contracts[identity], anew)
+        note = _note(contracts[identity], anew)
         mode, rows, holds = (
             _growth(ledger, sql, GROWING[identity], note, table_name(contracts[identity])) if identity in GROWING else _whole(ledger, sql)
         )
@@ -158,7 +159,7 @@ def project_ledger(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, 
 
 def _whole_again(spark: SparkSession, contract: Contract, rows: list[tuple[Any, ...]], anew: bool) -> list[_Change]:
     holds = contents_digest(rows)
-    return [] if _note(spark, contract, anew) == holds else [_Change(contract, "overwrite", rows, holds)]
+    return [] if _note(contract, anew) == holds else [_Change(contract, "overwrite", rows, holds)]
 
 
 def _due(ledger: Ledger, feeds: Mapping[str, Contract]) -> list[Due]:
@@ -204,7 +205,7 @@ def _list_problems(
     version, stopped = _released(ledger, table), ledger.rows(_NOT_TAKEN)
     rules = {(f.name, r.id): r for f in feeds.values() for r in f.rules}
     holds = f"problems:{version} {contents_digest([*stopped, *((*k, r.description) for k, r in rules.items())])}"
-    if _note(spark, contract, anew) == holds:
+    if _note(contract, anew) == holds:
         return []
     release, rows = ledger.current_release(), []
     # Of a feed whose contract is gone nobody is told any more.
@@ -253,7 +254,7 @@ def _score(
         )
         days.setdefault(s.day, []).append(row)
     table, digests = table_name(contract), {day: contents_digest(rows) for day, rows in days.items()}
-    holds, note, known = contents_digest(list(digests.items())), _note(spark, contract, anew), ledger.projected_days(table_name(contract))
+    holds, note, known = contents_digest(list(digests.items())), _note(contract, anew), ledger.projected_days(table_name(contract))
     if note == holds:
         return [], digests
     changed = {day for day in digests.keys() | known.keys() if digests.get(day) != known.get(day)}
@@ -274,7 +275,7 @@ def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contra
     """Profile what has come, and judge anew the feeds of which something else has come or gone since the last time (or, where time alone tells, each
     day); the note says of each feed what its anomalies were judged by."""
     of_columns, contract = contracts[profiles.PROFILES], contracts[anomalies.ANOMALIES]
-    taken, before = profiles.taken(ledger), _note(spark, of_columns, anew)
+    taken, before = profiles.taken(ledger), _note(of_columns, anew)
     try:
         profiles.bring_up(spark, ledger, of_columns, feeds, taken, before, anew)
     except PySparkException as error:  # rows that can't be read are told of by whoever needs them; the message could show what stands in one
@@ -282,7 +283,7 @@ def _unusual(spark: SparkSession, ledger: Ledger, contracts: Mapping[str, Contra
         return []
     today, by_feed = china_day(dt.datetime.now(dt.UTC)), {name: [d for d in taken if d.feed == name] for name in feeds}
     judged = {name: anomalies.judged_by(feeds[name], mine, today) for name, mine in by_feed.items() if mine}
-    known = anomalies.noted(_note(spark, contract, anew))
+    known = anomalies.noted(_note(contract, anew))
     changed = sorted(name for name in judged.keys() | known.keys() if judged.get(name) != known.get(name)) if known is not None else sorted(judged)
     if known is not None and not changed:
         return []
@@ -318,7 +319,7 @@ def _rectify(
     at = None if version is None else f"{problems} VERSION AS OF {version}"
     seen = rectification_tables.look(ledger, settings.load(), at, feeds, due, lines, china_day(dt.datetime.now(dt.UTC)))
     holds = f"rectification:{contents_digest(() if seen.is_empty else [seen.inputs])}"
-    note, note_of_records = _note(spark, items, anew), _note(spark, records, anew)
+    note, note_of_records = _note(items, anew), _note(records, anew)
     known = ledger.projected_parts(table_name(records))
     if note == holds and note_of_records == contents_digest(list(known.items())):
         return [], None
@@ -338,12 +339,23 @@ def _kind_of_value(simulated: bool) -> str:
     return "simulated" if simulated else "observed"
 
 
-def _note(spark: SparkSession, contract: Contract, anew: bool) -> str | None:
+def _stand(spark: SparkSession, projected: list[Contract]) -> None:
+    """Make sure that the projections' tables are there in the shape of their contracts. Several at once: each waits for the metastore most of the time."""
+    for schema in sorted({table_schema(c) for c in projected}):
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")  # not by several at once
+
+    def one(contract: Contract) -> None:
+        table = delta.ensure_table(spark, contract)
+        if spark.table(table).columns != [c.name for c in physical_columns(contract)]:
+            delta.make_anew(spark, contract)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, projected))
+
+
+def _note(contract: Contract, anew: bool) -> str | None:
     """What the projection's newest commit says that it holds; None where it has to be written whatever it holds."""
-    table = delta.ensure_table(spark, contract)
-    if spark.table(table).columns != [c.name for c in physical_columns(contract)]:
-        delta.make_anew(spark, contract)
-    return None if anew else delta.newest_note(table)
+    return None if anew else delta.newest_note(table_name(contract))
 
 
 def _put(spark: SparkSession, change: _Change) -> None:

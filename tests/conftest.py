@@ -286,7 +286,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def demonstrated(stack: Stack) -> Stack:
     """The stack after ``./lake demo --small``: the sample register is loaded, published and on the dashboard."""
-    stack.lake("demo", "--small", timeout=900)
+    stack.lake("demo", "--small", timeout=1100)
     return stack
 
 

@@ -24,7 +24,7 @@ from infra.services.catalog import signing_in
 from infra.settings import HOST, REPO
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
-QUIET = 20  # seconds that a release has to stand before the site is written: several in a row are written once
+QUIET = 60  # seconds that a release has to stand before the site is written: several in a row are written once
 REPORT_READERS = ("leader", "steward", "operator")  # monthly reports name records
 RETRY = 60  # seconds until a build that failed is tried again
 IDLE_MINUTES = 60  # after which a session ends
