@@ -9,6 +9,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.lineage import Node, lineage
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import build_scope
 
 from catalog.contract import Contract
 from catalog.derive import physical_columns, table_schema
@@ -82,7 +84,7 @@ def of_models(compiled: Mapping[str, str], contracts: Mapping[str, Contract]) ->
     A column that the SQL does not lead to a table of a contract (a constant, a temporary view) has no entry.
     """
     by_table = {f"{table_schema(c)}.{c.name}": c for c in contracts.values()}
-    schema: dict[str, object] = {}
+    schema: dict[str, object] = {"work": {"this_run": {"write_number": "BIGINT"}}}  # the view that says which run writes (spark_jobs/dbt_runs.py)
     for name, contract in by_table.items():
         at, table = name.split(".")
         schema.setdefault(at, {})[table] = {c.name: c.type for c in physical_columns(contract)}  # type: ignore[index]
@@ -91,16 +93,20 @@ def of_models(compiled: Mapping[str, str], contracts: Mapping[str, Contract]) ->
         if (target := contracts.get(f"gold.{model}")) is None:
             continue
         try:
-            parsed = sqlglot.parse_one(sql, dialect="spark")
+            # Of temporary views no columns are known, so names may stay open.
+            parsed = qualify(sqlglot.parse_one(sql, dialect="spark"), schema=schema, dialect="spark", validate_qualify_columns=False)
+            scope = build_scope(parsed)
         except SqlglotError:
             continue
         for column in target.columns:
             try:
-                node = lineage(column.name, parsed.copy(), schema=schema, dialect="spark")
+                node = lineage(column.name, parsed, schema=schema, dialect="spark", scope=scope)
             except (SqlglotError, ValueError):
                 continue  # a column that can't be followed is shown without a source; the tables are known from the contract
-            if sources := tuple(dict.fromkeys(_leaves(node, by_table))):
-                found[target.id, column.name] = sources
+            # Of a field of a struct all of the struct's columns are told; the one of its own name is it.
+            sources = sorted(dict.fromkeys(_leaves(node, by_table)), key=lambda source: source.column != column.name)
+            if sources:
+                found[target.id, column.name] = tuple(sources)
     return found
 
 

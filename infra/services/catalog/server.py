@@ -83,7 +83,7 @@ class Follower(threading.Thread):
 
 def make(context: Context, follower: Follower | None = None) -> Flask:
     """The web application over the written site."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_url_path="/door")  # /static is the site's
     public = str(context.settings.values["web"]["catalog_url"])
     app.config.update(
         SECRET_KEY=context.secrets["catalog_session"], SESSION_COOKIE_NAME="lake_catalog", SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax",
