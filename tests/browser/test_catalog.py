@@ -51,7 +51,7 @@ def test_a_steward_finds_a_field_by_pinyin_and_reads_meaning_code_and_quality(pl
     page.keyboard.press("Enter")
     page.wait_for_url("**/fields/registered_capital/**", timeout=SECONDS)
     text = page.locator("main").inner_text()
-    for said in ("注册资金（元）", "也称 注册资本", "折合人民币", "decimal(20,2)", "商事登记主体基本信息"):
+    for said in ("注册资金（元）", "也称 注册资本", "折合人民币", "decimal(20,2)", "主体档案"):
         assert said in text
     place.photograph(page, "catalog-field", full_page=True)
 
