@@ -85,6 +85,7 @@ def outbox():
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_three_kinds_of_damage_go_through_the_whole_ledger(published, outbox):
     assert set(RULES.values()) <= dirt.KINDS.keys()
     d, g = Damaged(published), np.random.default_rng(41)
