@@ -192,7 +192,7 @@ def unusual(monkeypatch, records, note=None, broken=None):
             raise broken
 
     monkeypatch.setattr(projections.profiles, "bring_up", bring_up)
-    monkeypatch.setattr(projections, "_note", lambda spark, contract, anew: note)
+    monkeypatch.setattr(projections, "_note", lambda contract, anew: note)
     feeds = {"penalties": PENALTIES}
     return projections._unusual(Nothing(), Taken(), CONTRACTS, feeds, False)
 

@@ -242,7 +242,7 @@ class Ledger:
 def runs(monkeypatch):
     """A run on a day: what it writes of items and records."""
     notes, ledger, spark = {}, Ledger(), SimpleNamespace(createDataFrame=lambda rows, schema: rows)
-    monkeypatch.setattr(projections, "_note", lambda spark, contract, anew: notes.get(contract.id))
+    monkeypatch.setattr(projections, "_note", lambda contract, anew: notes.get(contract.id))
     monkeypatch.setattr(projections.delta, "files", lambda table: ())
 
     def run(failures, day, events=()):
