@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ def build_id(*parts: str) -> str:
 
     Of declarations without the texts that stand in no row: a better definition is no reason to build a lake anew.
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        root = REPO / part
-        for path in sorted(p for p in ([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"):
-            name = path.relative_to(REPO)
-            digest.update(f"{name}\0".encode() + of(name, path.read_bytes()) + b"\0")
-    return digest.hexdigest()[:16]
+    return digest(files(*parts), of)[:16]
+
+
+def files(*parts: str) -> list[Path]:
+    """The files below ``parts`` (paths in the repository), but for compiled ones."""
+    roots = [REPO / part for part in parts]
+    return [p for root in roots for p in sorted([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"]
+
+
+def digest(paths: Iterable[Path], counts: Callable[[Path, bytes], bytes] = lambda path, content: content) -> str:
+    """A hash over files by name. ``counts``: what of a file (path in the repository, content) counts; all of it."""
+    found = hashlib.sha256()
+    for path in paths:
+        name = path.relative_to(REPO) if path.is_relative_to(REPO) else path
+        found.update(f"{name}\0".encode() + counts(name, path.read_bytes()) + b"\0")
+    return found.hexdigest()
 
 
 def of(path: Path, content: bytes) -> bytes:

@@ -109,7 +109,7 @@ def collect(context: Context, former: Path) -> Status:
     feeds = {c.name: c for c in contracts.values() if c.kind is Kind.FEED}
     at, as_of = published[release]
     return Status(
-        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _departments(cursor), _compiled(context.settings, known.compiled),
+        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _scores(cursor, "department", "department"), _compiled(context.settings, known.compiled),
         tuple(_reports(cursor, feeds)),
     )  # fmt: skip
 
@@ -219,10 +219,6 @@ def _reports(cursor: Any, feeds: Mapping[str, Contract]) -> Iterator[Report]:
         for department in (ALL, *quality_month.departments(tables, month)):
             told = asdict(quality_month.department_month(department, month, tables, feeds))
             yield told | {"department": "全市" if department == ALL else department, "slug": "city" if department == ALL else slug_of(department)}
-
-
-def _departments(cursor: Any) -> dict[str, tuple[Score, ...]]:
-    return _scores(cursor, "department", "department")
 
 
 def _scores(cursor: Any, by: str, level: str) -> dict[str, tuple[Score, ...]]:

@@ -6,7 +6,6 @@ Safe to run again: what already agrees is left alone. Accounts of people are not
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import Any
 
 import requests
 
+from catalog import effects
 from catalog.contract import CONTRACTS, FIELDS, load_contracts
 from catalog.derive import READ_CATALOG, VIEW_SCHEMAS
 from infra.problems import Problem
@@ -127,10 +127,7 @@ def _deployed(context: Context) -> Path:
 
 def _declared() -> str:
     """A digest of all that dashboards are made of: their files, the contracts, the field dictionary."""
-    digest = hashlib.sha256()
-    for path in [*sorted(FOLDER.rglob("*.yaml")), *sorted(CONTRACTS.rglob("*.yaml")), FIELDS]:
-        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return effects.digest([*sorted(FOLDER.rglob("*.yaml")), *sorted(CONTRACTS.rglob("*.yaml")), FIELDS])
 
 
 def forget_cached(context: Context, tables: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 MOST_ROWS = 1_048_576  # of a sheet, as Excel has it
 LONGEST = 32_767  # characters in a cell, as Excel has it
 UNITS = {"rule": "条", "refused": "批", "held": "批", "missing": "批", "unsent": "期"}
-TODO = {
+WHAT_TO_DO = {
     "quarantine": "记录没有入湖。请在源系统改正，重送整份文件并写更大的修订号",
     "warn": "记录已入湖但有标记。请在源系统改正，随下一批次重新报送这条记录",
     "refused": "整批没有入湖。请按拒收原因改正文件后重新报送",
@@ -130,7 +130,7 @@ def _until(i: Row) -> str:
 
 
 def _todo(i: Row) -> str:
-    return TODO[i["severity"] if i["item_scope"] == "rule" else i["item_scope"]]
+    return WHAT_TO_DO[i["severity"] if i["item_scope"] == "rule" else i["item_scope"]]
 
 
 def _record(i: Row, r: Row) -> tuple[Any, ...]:

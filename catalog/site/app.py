@@ -116,7 +116,7 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
     def number(key: str) -> str:
         found = catalog.numbers.get(key) or abort(404)
         contract = catalog.tables[found.table]
-        documents = texts_named(catalog, [contract.purpose, contract.limitations, *(f.says for f in found.figures)])
+        documents = _documents_named(catalog, [contract.purpose, contract.limitations, *(f.says for f in found.figures)])
         return render_template("number.html", number=found, table=contract, documents=documents, picture=_of_number(catalog, found.key))
 
     @app.get("/planning/")
@@ -185,12 +185,9 @@ def _words(app: Flask, catalog: Catalog) -> None:
     )
 
 
-def texts_named(catalog: Catalog, several: Iterable[str]) -> list[str]:
+def _documents_named(catalog: Catalog, several: Iterable[str]) -> list[str]:
     """The documents that texts name, by key."""
-    from catalog.site.numbers import documents
-
-    keys = [key.replace("/", "-") for text in several for key in documents(text)]
-    return [k for k in dict.fromkeys(keys) if k in catalog.documents]
+    return [key for key in dict.fromkeys(key for text in several for key in texts.documents(text)) if key in catalog.documents]
 
 
 def _script(name: str, entries: Iterable[searching.Entry]) -> Response:

@@ -17,7 +17,6 @@ from catalog.contract import Contract
 from catalog.derive import label_sql, view_columns
 
 _READER = re.compile(r"读者：(?P<reader>[^。]+)。\s*问题：(?P<question>.+?)\s*$", re.S)
-_DOCUMENT = re.compile(r"docs/([a-z_/-]+)\.zh\.md")
 
 
 class DashboardError(ValueError):
@@ -107,11 +106,6 @@ def read(folder: Path, contracts: Mapping[str, Contract]) -> tuple[dict[str, Das
     if problems:
         raise DashboardError(problems)
     return dashboards, numbers
-
-
-def documents(text: str) -> list[str]:
-    """The definition pages that a text names (``docs/indicators.zh.md``), by name (``indicators``)."""
-    return list(dict.fromkeys(_DOCUMENT.findall(text)))
 
 
 def _placed(position: Mapping[str, Any], node: str) -> Iterator[str]:

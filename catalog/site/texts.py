@@ -39,6 +39,11 @@ def markdown(text: str, link: Callable[[str], str | None]) -> Markup:
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 - the parser escapes
 
 
+def documents(text: str) -> list[str]:
+    """The documents that a text names (``docs/how-to/feeds.zh.md``), by key (``how-to-feeds``)."""
+    return [name.replace("/", "-") for name in _NAMED.findall(text)]
+
+
 def linked(text: str, address: Callable[[str], tuple[str, str] | None]) -> Markup:
     """A text in which the documents that it names are links. ``address``: of a document's key, its address and title."""
     parts, last = [], 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import logging
 import os
 import subprocess
@@ -17,11 +16,12 @@ from flask import Flask, Response, abort, request, send_from_directory
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
+from catalog import effects
 from infra import accounts, catalog_site, credentials, settings
 from infra.ledger import Ledger
 from infra.services.base import Context
 from infra.services.catalog import signing_in
-from infra.settings import HOST, REPO
+from infra.settings import HOST
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
 QUIET = 60  # seconds that a release has to stand before the site is written: several in a row are written once
@@ -31,14 +31,6 @@ IDLE_MINUTES = 60  # after which a session ends
 # Everything comes from here; the pages have no script or style of their own in them.
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 log = logging.getLogger("catalog")
-
-
-def digest(*folders: str) -> str:
-    """Of all files below folders of the repository, texts and all."""
-    found = hashlib.sha256()
-    for path in sorted(p for folder in folders for p in (REPO / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"):
-        found.update(f"{path.relative_to(REPO)}\0".encode() + path.read_bytes() + b"\0")
-    return found.hexdigest()
 
 
 class Follower(threading.Thread):
@@ -63,7 +55,7 @@ class Follower(threading.Thread):
     def _look(self) -> None:
         with Ledger(self._context) as ledger:
             release = ledger.current_release() or "no release"
-        state = (release, digest("catalog", "superset", "docs"))
+        state = (release, effects.digest(effects.files("catalog", "superset", "docs")))
         if state != self._seen[0]:
             self._seen = (state, time.monotonic())
         now = time.monotonic()
