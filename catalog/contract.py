@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -27,6 +27,7 @@ import yaml
 from open_data_contract_standard.model import CustomProperty, DataQuality, EnumValue, OpenDataContractStandard, SchemaObject, SchemaProperty
 from pydantic import BaseModel, ValidationError
 
+from catalog import places
 from catalog.properties import (
     DAYS_ALLOWED,
     ColumnProperties,
@@ -45,6 +46,7 @@ from catalog.properties import (
     UpdateCycle,
 )
 
+# The declarations as they are shipped; those in force may have been amended (`places`).
 HOME = Path(__file__).resolve().parent
 CONTRACTS = HOME / "contracts"
 FIELDS = HOME / "fields.yaml"
@@ -279,8 +281,9 @@ def _validation_problems(error: ValidationError) -> Iterator[str]:
         yield f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
 
 
-def load_fields(path: Path = FIELDS) -> dict[str, FieldDefinition]:
-    """The field dictionary, by column name. Raises ContractError."""
+def load_fields(path: Path | None = None) -> dict[str, FieldDefinition]:
+    """The field dictionary, by column name; if no file is named, the one in force. Raises ContractError."""
+    path = path or places.root() / "catalog" / "fields.yaml"
     problems: list[str] = []
     fields: dict[str, FieldDefinition] = {}
     try:
@@ -767,18 +770,20 @@ def implied_rules(table: str, columns: list[Column]) -> Iterator[Rule]:
         yield Rule(f"{table}_key", "duplicateValues", key, {"properties": list(key)}, "mustBe", 0, "fail", "一致性", text)
 
 
-def load_contracts(root: Path = CONTRACTS, fields_path: Path = FIELDS) -> dict[str, Contract]:
-    """All contracts below `root`, by id (`layer.table`), sorted by id. Our own are read once in a process.
+def load_contracts(root: Path | None = None, fields_path: Path | None = None) -> dict[str, Contract]:
+    """All contracts below `root`, by id (`layer.table`), sorted by id. If nothing is named: those in force, read once in a process.
 
     Raises ContractError with every problem found: in the dictionary, in a file, or between files (lineage to a table that has
     no contract, a rule id used by two tables).
     """
-    return dict(_own() if (root, fields_path) == (CONTRACTS, FIELDS) else _load(root, fields_path))
+    if root is None and fields_path is None:
+        return dict(_own(places.root() / "catalog"))
+    return _load(root or CONTRACTS, fields_path or FIELDS)
 
 
-@cache
-def _own() -> dict[str, Contract]:
-    return _load(CONTRACTS, FIELDS)
+@lru_cache(2)
+def _own(home: Path) -> dict[str, Contract]:
+    return _load(home / "contracts", home / "fields.yaml")
 
 
 def _load(root: Path, fields_path: Path) -> dict[str, Contract]:

@@ -1,14 +1,14 @@
-"""Change what a steward may change in the declarations: one value in one file, everything else to the letter as it was.
+"""Change what a steward may change in the declarations: single values, everything else to the letter as it was.
 
-A change is tried out on a copy of all declarations first, and what follows from it is told before it is made. The versions of the contracts that it
-touches, their released state and dbt's files are brought up with it (docs/how-to/catalog.zh.md).
+Changes are tried out on a copy of all declarations first, and what follows from them is told before they are made. The versions of the contracts that
+they touch, their released state and dbt's files are brought up with them (docs/how-to/catalog.zh.md).
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,9 @@ OF_TABLE: dict[str, tuple[str, Values]] = {
     "sharingCondition": ("共享条件", None),
 }
 OF_RULE: dict[str, tuple[str, Values]] = {"description": ("说明", None), "severity": ("不满足时", get_args(Severity))}
-OPTIONAL = {"aliases", "element", "limitations", "sharingCondition"}
-PERMITTED = {"field": OF_FIELD, "table": OF_TABLE, "rule": OF_RULE}
+OF_VALUE: dict[str, tuple[str, Values]] = {"label": ("含义", None), "spoken": ("来源的其他写法", "list")}
+OPTIONAL = {"aliases", "element", "limitations", "sharingCondition", "spoken"}
+PERMITTED = {"field": OF_FIELD, "table": OF_TABLE, "rule": OF_RULE, "value": OF_VALUE}
 
 
 class Refused(ValueError):
@@ -54,7 +55,8 @@ class Refused(ValueError):
 
 @dataclass(frozen=True)
 class Edit:
-    """``kind``: field, table or rule. ``target``: the column's name, the contract's id, or contract and rule (`bronze.x/rule_id`).
+    """``kind``: field, table, rule or value. ``target``: the column's name, the contract's id, contract and rule (`bronze.x/rule_id`), or column and
+    allowed value (`demand_kind/other`).
 
     ``attribute``: a key of `PERMITTED`. ``old``, ``new``: as in the form; empty: there is none.
     """
@@ -84,27 +86,35 @@ class Effect:
     rebuilds: bool
 
 
+def kind_of(target: str) -> str:
+    """What a target names, by its form: ``table``, ``rule``, ``value`` or ``field``."""
+    place, _, part = target.partition("/")
+    return ("rule" if part else "table") if "." in place else "value" if part else "field"
+
+
 def current(kind: str, target: str, attribute: str, home: Path = HOME) -> str:
     """What stands there now, as a form shows it. Raises Refused: there is no such thing, or it may not be changed here."""
-    node = _at(yaml.compose(_text(_file(kind, target, home))), kind, target, attribute)
+    node = _at(_composed(_text(file_of(kind, target, home))), kind, target, attribute)
     if node is None:
         return ""
     return "、".join(item.value for item in node.value) if isinstance(node, yaml.SequenceNode) else str(node.value)
 
 
-def try_out(edit: Edit, home: Path = HOME) -> Effect:
-    """What would follow from a change; nothing is written.
+def try_out(edits: Sequence[Edit], home: Path = HOME) -> Effect:
+    """What would follow from changes; nothing is written.
 
     Raises:
-        Refused: the declarations would not be in order, or the value is not the one that the change begins with.
+        Refused: the declarations would not be in order, or a value is not the one that its change begins with.
     """
     with _copy(home) as there:
         before = load_contracts(there / "contracts", there / FIELDS)
-        return _apply(edit, there, before)
+        for edit in edits:
+            put(edit, there)
+        return bring_along(there, before)
 
 
-def apply(edit: Edit, repo: Path) -> list[Path]:
-    """Make a change in ``repo``: the declaration, versions, released state, dbt's files. Return the files written.
+def apply(edits: Sequence[Edit], repo: Path) -> list[Path]:
+    """Make changes in ``repo``: the declarations, versions, released state, dbt's files. Return the files written.
 
     All or nothing: it is tried out on a copy first, and files are replaced one by one at the end.
 
@@ -113,7 +123,10 @@ def apply(edit: Edit, repo: Path) -> list[Path]:
     """
     home = repo / "catalog"
     with _copy(home) as there:
-        _apply(edit, there, load_contracts(there / "contracts", there / FIELDS))
+        before = load_contracts(there / "contracts", there / FIELDS)
+        for edit in edits:
+            put(edit, there)
+        bring_along(there, before)
         after = load_contracts(there / "contracts", there / FIELDS)
         wanted = {path.relative_to(there): path.read_bytes() for path in sorted(there.rglob("*.yaml"))}
         texts = {repo / "catalog" / name: content for name, content in wanted.items()}
@@ -126,13 +139,34 @@ def apply(edit: Edit, repo: Path) -> list[Path]:
     return changed
 
 
-def _apply(edit: Edit, home: Path, before: Mapping[str, Contract]) -> Effect:
-    """Make a change in a folder of declarations that is ours alone."""
+def put(edit: Edit, home: Path) -> None:
+    """Write one value into a folder of declarations that is ours alone; what follows from it is for `bring_along`.
+
+    Raises:
+        Refused: it may not be changed, the value can't be one, or what stands there is not what the change begins with.
+    """
     _check_value(edit)
     if (there := current(edit.kind, edit.target, edit.attribute, home)) != edit.old:
         raise Refused(f"“{edit.title}”现在是“{there}”，不是“{edit.old}”：有人先改了；按现在的内容再提")
-    file = _file(edit.kind, edit.target, home)
+    file = file_of(edit.kind, edit.target, home)
     file.write_text(_replaced(_text(file), edit), encoding="utf-8")
+
+
+def problems(home: Path) -> list[str]:
+    """What is not in order in a folder of declarations."""
+    try:
+        load_contracts(home / "contracts", home / FIELDS)
+    except ContractError as error:
+        return list(error.problems)
+    return []
+
+
+def bring_along(home: Path, before: Mapping[str, Contract]) -> Effect:
+    """Make versions and released state follow changes in a folder of declarations that is ours alone; say what has come of them.
+
+    Raises:
+        Refused: the declarations are not in order.
+    """
     try:
         after = load_contracts(home / "contracts", home / FIELDS)
     except ContractError as error:
@@ -140,7 +174,7 @@ def _apply(edit: Edit, home: Path, before: Mapping[str, Contract]) -> Effect:
     released = versions.load_released(home / "released")
     told, breaking = [], []
     for identity, contract in after.items():
-        if identity not in released or not (found := versions.changes(contract, released[identity])):
+        if contract == before.get(identity) or identity not in released or not (found := versions.changes(contract, released[identity])):
             continue
         level = max(c.level for c in found)
         lowest = ".".join(map(str, versions.bumped(released[identity].version or "", level)))
@@ -150,8 +184,9 @@ def _apply(edit: Edit, home: Path, before: Mapping[str, Contract]) -> Effect:
         told.append((identity, released[identity].version or "", lowest, tuple(c.chinese for c in found)))
         if level == Level.MAJOR:
             breaking.append(identity)
-    after = load_contracts(home / "contracts", home / FIELDS)
-    versions.release(after, home / "released")
+    if told:
+        after = load_contracts(home / "contracts", home / FIELDS)
+        versions.record(after, {identity: changed for identity, _, _, changed in told}, home / "released")
     return Effect(
         tuple(told), tuple(breaking), tuple(_comments(before, after)), any(_data(before[i]) != _data(after[i]) for i in after if i in before)
     )
@@ -195,14 +230,19 @@ def _check_value(edit: Edit) -> None:
 # --- places in files ---------------------------------------------------------------------------------------------------
 
 
-def _file(kind: str, target: str, home: Path) -> Path:
-    if kind == "field":
+def file_of(kind: str, target: str, home: Path) -> Path:
+    if kind in ("field", "value"):
         return home / FIELDS
     layer, _, name = target.partition("/")[0].partition(".")
     path = home / "contracts" / layer / f"{name}.yaml"
     if not (layer.isidentifier() and name.isidentifier() and path.exists()):
         raise Refused(f"没有合同 {target}；由数据源生成的表随数据源的合同修改")
     return path
+
+
+def _composed(text: str) -> Any:
+    """The nodes of a file, with their places in it."""
+    return yaml.compose(text, Loader=yaml.CSafeLoader)
 
 
 def _text(path: Path) -> str:
@@ -216,6 +256,12 @@ def _at(root: Any, kind: str, target: str, attribute: str) -> Any:
         if entry is None:
             raise Refused(f"字段字典里没有 {target}")
         return _child(entry, attribute)
+    if kind == "value":
+        column, _, value = target.partition("/")
+        entry = _child(root, column)
+        if entry is None or (label := _child(_child(entry, "allowed"), value)) is None:
+            raise Refused(f"字段字典里没有 {column} 的取值 {value}")
+        return label if attribute == "label" else _child(_child(entry, "spoken"), value)
     table = _child(root, "schema").value[0]
     if kind == "rule":
         rule = next((r for r in _rules(table) if _value(r, "id") == target.partition("/")[2]), None)
@@ -257,7 +303,7 @@ def _property(listed: Any, name: str) -> Any:
 
 
 def _replaced(text: str, edit: Edit) -> str:
-    root = yaml.compose(text)
+    root = _composed(text)
     node, said = _at(root, edit.kind, edit.target, edit.attribute), _said(edit)
     if node is None:
         return _inserted(text, root, edit, said)
@@ -284,6 +330,12 @@ def _inserted(text: str, root: Any, edit: Edit, said: str) -> str:
     if edit.kind == "field":
         first = _child(root, edit.target).value[0][1]
         return _after_line(text, first.end_mark.index, f"  {edit.attribute}: {said}\n")
+    if edit.kind == "value" and edit.attribute == "spoken":
+        column, _, value = edit.target.partition("/")
+        entry = _child(root, column)
+        if (spoken := _child(entry, "spoken")) is not None:
+            return _after_line(text, spoken.value[0][1].end_mark.index, f"    {_scalar(value)}: {said}\n")
+        return _after_line(text, _child(entry, "allowed").value[-1][1].end_mark.index, f"  spoken:\n    {_scalar(value)}: {said}\n")
     if edit.kind == "table" and edit.attribute == "limitations":
         return _after_line(text, _child(_child(root, "description"), "purpose").end_mark.index, f"  limitations: {said}\n")
     if edit.kind == "table" and edit.attribute == "sharingCondition":
@@ -294,6 +346,8 @@ def _inserted(text: str, root: Any, edit: Edit, said: str) -> str:
 
 def _removed(text: str, root: Any, edit: Edit, node: Any) -> str:
     """Without an optional value: its line goes."""
+    if edit.kind == "value" and len(_child(_child(root, edit.target.partition("/")[0]), "spoken").value) == 1:
+        raise Refused(f"“{edit.title}”是这个字段唯一的一处，不能在这里删去")
     start = text.rfind("\n", 0, node.start_mark.index) + 1
     end = text.find("\n", node.end_mark.index - 1) + 1
     if text[start:end].count("\n") != 1:
@@ -307,7 +361,7 @@ def _after_line(text: str, index: int, line: str) -> str:
 
 
 def _with_version(text: str, version: str) -> str:
-    node = _child(yaml.compose(text), "version")
+    node = _child(_composed(text), "version")
     return text[: node.start_mark.index] + version + text[node.end_mark.index :]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-REPO = Path(__file__).resolve().parents[1]
+from catalog import places
+from catalog.places import REPO
+
 # Keys of the field dictionary, of a contract, of its table, and names of its properties that stand in no row.
 _FIELD = {"meaning", "aliases", "element"}
 _CONTRACT = {"version", "status", "description", "team", "roles", "slaProperties"}
@@ -27,16 +29,17 @@ def build_id(*parts: str) -> str:
 
 
 def files(*parts: str) -> list[Path]:
-    """The files below ``parts`` (paths in the repository), but for compiled ones."""
-    roots = [REPO / part for part in parts]
-    return [p for root in roots for p in sorted([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"]
+    """The files below ``parts`` (paths in the repository), but for compiled ones; of declarations, those in force."""
+    roots, base = [REPO / part for part in parts], places.root()
+    found = [p for root in roots for p in sorted([root] if root.is_file() else root.rglob("*")) if p.is_file() and p.suffix != ".pyc"]
+    return found if base == REPO else [places.in_force(p, base) for p in found]
 
 
 def digest(paths: Iterable[Path], counts: Callable[[Path, bytes], bytes] = lambda path, content: content) -> str:
     """A hash over files by name. ``counts``: what of a file (path in the repository, content) counts; all of it."""
-    found = hashlib.sha256()
+    found, base = hashlib.sha256(), places.root()
     for path in paths:
-        name = path.relative_to(REPO) if path.is_relative_to(REPO) else path
+        name = places.name(path, base)
         found.update(f"{name}\0".encode() + counts(name, path.read_bytes()) + b"\0")
     return found.hexdigest()
 

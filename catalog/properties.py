@@ -222,6 +222,11 @@ class FieldDefinition(Strict):
     def _spoken_of_allowed(self) -> Self:
         if unknown := self.spoken.keys() - self.allowed.keys():
             raise ValueError(f"spoken: {', '.join(sorted(unknown))} is no allowed value")
+        said = {text: value for value, label in self.allowed.items() for text in (value, label)}
+        for value, texts in self.spoken.items():
+            for text in texts:
+                if said.setdefault(text, value) != value:
+                    raise ValueError(f"spoken: {text} says {value}, and {said[text]}, too; keep one")
         return self
 
     @model_validator(mode="after")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from catalog import directory as directories
-from catalog import directory_dcat, directory_excel, editing
+from catalog import amendments, directory_dcat, directory_excel, editing
 from catalog.contract import load_contracts
 from catalog.directory_check import check
 from infra.problems import Problem
@@ -58,6 +59,38 @@ def directory(folder: Path, form: str, out: Console) -> bool:
     return not faults
 
 
+def adopt(repo: Path, folder: Path, dry_run: bool, out: Console) -> None:
+    """Write an instance's approved amendments into the declarations of ``repo``, so that its next version has them itself. ``folder``: of the instance.
+
+    Raises:
+        Problem: one of them can't be written, or the files can't.
+    """
+    edits, home = amendments.read(folder), repo / "catalog"
+    wanted = []
+    for e in amendments.last_said(edits):
+        try:
+            now = editing.current(e.kind, e.target, e.attribute, home)
+        except editing.Refused as refused:
+            out.print(f"  ✗ {e.target}：{escape(str(refused))}", style="yellow", soft_wrap=True)
+            continue
+        if now == e.new:
+            continue
+        if now != e.old:
+            out.print(f"  ! {e.target} 的{e.title}：工作副本写的是“{escape(now)}”，仍按审批的改", style="yellow", soft_wrap=True)
+        out.print(f"  {e.target} 的{e.title}：{escape(now) or '（无）'} → {escape(e.new) or '（无）'}", soft_wrap=True)
+        wanted.append(replace(e, old=now))
+    if not wanted:
+        out.print(f"{len(edits)} 处审批通过的修改，工作副本都已写明")
+        return
+    try:
+        written = [] if dry_run else editing.apply(wanted, repo)
+    except editing.Refused as refused:
+        raise Problem("没有写入工作副本", str(refused), "改正后再运行") from refused
+    except OSError as error:
+        raise Problem(f"不能写入 {error.filename}", str(error.strerror), "以工作副本的主人运行") from error
+    out.print("没有写文件（--dry-run）" if dry_run else f"已写 {len(written)} 个文件；核对 git diff 后提交", style="green")
+
+
 MOST_SHOWN = 12  # comments
 
 
@@ -67,12 +100,12 @@ def set_value(repo: Path, target: str, attribute: str, value: str, dry_run: bool
     Raises:
         Problem: it may not be changed, or the declarations would not be in order; nothing is written.
     """
-    kind = "rule" if "/" in target else "table" if "." in target else "field"
+    kind = editing.kind_of(target)
     home = repo / "catalog"
     try:
         edit = editing.Edit(kind, target, attribute, editing.current(kind, target, attribute, home), value.strip())
-        effect = editing.try_out(edit, home)
-        written = [] if dry_run else editing.apply(edit, repo)
+        effect = editing.try_out([edit], home)
+        written = [] if dry_run else editing.apply([edit], repo)
     except editing.Refused as refused:
         raise Problem(f"{target} 的 {attribute} 没有修改", str(refused), "改正后再运行；可改的项目见 ./lake catalog set --help") from refused
     except OSError as error:

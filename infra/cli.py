@@ -76,6 +76,11 @@ def replay_views(context: Context) -> None:
     If files of that release are gone or cut, readers get the newest release that is whole.
     """
     with Ledger(context) as ledger:
+        if ledger.live_run() is None:
+            from infra import amendments  # slow to import, and not needed by the other commands
+
+            if amendments.take_up(context, ledger):
+                out.print("  ✓ amendments of declarations that were approved are in force")
         release = ledger.current_release()
         if release:
             from catalog.contract import load_contracts  # slow to import, and not needed by the other commands
@@ -493,6 +498,14 @@ def catalog_set(
     from infra import catalog  # slow to import, and not needed by the other commands
 
     catalog.set_value(REPO, target, attribute, value, dry_run, out)
+
+
+@catalog_app.command("adopt")
+def catalog_adopt(dry_run: Annotated[bool, typer.Option("--dry-run", help="只看会写什么，不写文件")] = False) -> None:
+    """把数据管理员在目录里审批通过的修改写进工作副本的合同；由工作副本的主人运行、核对、提交。"""
+    from infra import catalog  # slow to import, and not needed by the other commands
+
+    catalog.adopt(REPO, settings.load().declarations, dry_run, out)
 
 
 @catalog_app.command("directory")

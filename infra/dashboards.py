@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from catalog import effects
-from catalog.contract import CONTRACTS, FIELDS, load_contracts
+from catalog.contract import load_contracts
 from catalog.derive import READ_CATALOG, VIEW_SCHEMAS
 from infra.problems import Problem
 from infra.services.base import Context
@@ -127,7 +127,7 @@ def _deployed(context: Context) -> Path:
 
 def _declared() -> str:
     """A digest of all that dashboards are made of: their files, the contracts, the field dictionary."""
-    return effects.digest([*sorted(FOLDER.rglob("*.yaml")), *sorted(CONTRACTS.rglob("*.yaml")), FIELDS])
+    return effects.digest(effects.files("superset", "catalog/contracts", "catalog/fields.yaml"))
 
 
 def forget_cached(context: Context, tables: Iterable[str]) -> None:

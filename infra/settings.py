@@ -45,6 +45,11 @@ class Settings:
 
     # ---- folders ----
     @property
+    def declarations(self) -> Path:
+        """What this instance's stewards have amended (docs/decisions/0044); need not exist."""
+        return self.state / "declarations"
+
+    @property
     def made(self) -> Path:
         return REPO / ".lake"
 

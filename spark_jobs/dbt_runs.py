@@ -11,6 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from catalog import places
 from catalog.contract import Contract
 from catalog.derive import THROUGH, timeline_feeds
 from infra import settings
@@ -214,7 +215,7 @@ def invoke(context: Context, identity: str, *arguments: str) -> Any:
     folder = context.settings.folder("conf/dbt")
     write_private(folder / "profiles.yml", PROFILE)
     places = {
-        "--project-dir": settings.REPO / "dbt",
+        "--project-dir": places.root() / "dbt",
         "--profiles-dir": folder,
         "--target-path": context.settings.folder("data/dbt"),
         "--log-path": context.settings.folder("logs/dbt"),

@@ -31,7 +31,7 @@ from catalog.contract import Contract, load_contracts
 from catalog.derive import all_tables, silver_of, table_name, table_schema
 from catalog.effects import build_id
 from catalog.properties import Kind
-from infra import dashboards, store
+from infra import amendments, dashboards, store
 from infra.delta_log import LogDamaged
 from infra.ledger import Account, Delivery, Finding, Ledger, Run, TableVersion
 from infra.problems import Problem
@@ -127,7 +127,13 @@ def silver_step(lake: Lake) -> int:
     mapping_use.check_files()
     with writing(lake.context, "silver", lake.names("bronze", "silver")) as writer:
         ledger, spark = writer.ledger, writer.spark
-        _project(lake, ledger, spark)  # what has arrived is seen, whatever becomes of it
+        if amendments.take_up(lake.context, ledger):
+            # Texts are seen at once, whether or not there is anything to refine; what rows depend on follows with the run.
+            lake = Lake(lake.context, all_tables(load_contracts()))
+            make_visible(lake, ledger, spark)
+            print("审批通过的定义修改已生效", flush=True)
+        else:
+            _project(lake, ledger, spark)  # what has arrived is seen, whatever becomes of it
         current, code = ledger.base_release(), build_id(*SILVER_CODE)
         silver_code, gold_code = ledger.builds(current)
         anew = current is None or silver_code != code

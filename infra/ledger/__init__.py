@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
@@ -48,6 +49,26 @@ class Delivery:
     def arrived_on(self) -> dt.date:
         """The day of arrival in China."""
         return china_day(dt.datetime.fromisoformat(self.arrived_at))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What somebody wants changed in the declarations: ``edits`` of one target, each (attribute, old, new).
+
+    ``decision``: approved, rejected, withdrawn or None (open).
+    """
+
+    proposal_id: int
+    kind: str
+    target: str
+    edits: tuple[tuple[str, str, str], ...]
+    reason: str
+    who: str
+    proposed_at: dt.datetime
+    decision: str | None = None
+    note: str | None = None
+    decided_by: str | None = None
+    decided_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -789,6 +810,34 @@ class Ledger:
     def rectification_begun(self) -> dt.date:
         """The day (in China) on which this ledger began to keep rectification."""
         return china_day(self._one("SELECT applied_at FROM migration WHERE name = '0013_rectification.sql'"))
+
+    # ---- amendments of declarations (docs/decisions/0044) ----
+
+    def propose(self, kind: str, target: str, edits: Iterable[tuple[str, str, str]], reason: str, who: str) -> int:
+        """Note what somebody wants changed; return its number."""
+        told = json.dumps([list(e) for e in edits], ensure_ascii=False)
+        sql = "INSERT INTO amendment_proposal (kind, target, edits, reason, who) VALUES (%s, %s, %s, %s, %s) RETURNING proposal_id"
+        return int(self._one(sql, kind, target, told, reason, who))
+
+    def decide(self, proposal_id: int, decision: str, who: str, note: str) -> bool:
+        """Note a decision on a proposal; False if there is one already.
+
+        Raises:
+            psycopg.errors.RaiseException: approved or rejected by who made it, or withdrawn by somebody else.
+        """
+        sql = (
+            "INSERT INTO amendment_decision (proposal_id, decision, who, note) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (proposal_id) DO NOTHING RETURNING decision_number"
+        )
+        return self._one(sql, proposal_id, decision, who, note or None) is not None
+
+    def proposals(self) -> list[Proposal]:
+        """All proposals: those that are decided in the order of their decisions, then the open ones."""
+        rows = self._connection.execute(
+            "SELECT p.proposal_id, kind, target, edits, reason, p.who, proposed_at, decision, note, d.who, decided_at FROM amendment_proposal p"
+            " LEFT JOIN amendment_decision d USING (proposal_id) ORDER BY decision_number NULLS LAST, proposal_id"
+        )
+        return [Proposal(n, kind, target, tuple((a, o, new) for a, o, new in edits), *rest) for n, kind, target, edits, *rest in rows]
 
     def projected_parts(self, table_name: str) -> dict[str, str]:
         """A digest of what a projection that is kept by parts holds of each."""

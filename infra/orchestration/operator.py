@@ -87,7 +87,7 @@ class LakeOperator(BaseOperator):
             self._interrupt(self._session)
 
     def _environment(self, **more: str) -> dict[str, str]:
-        keep = ("LAKE_INSTANCE", "LAKE_REPO", "HOME", "PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")
+        keep = ("LAKE_INSTANCE", "LAKE_REPO", "LAKE_DECLARATIONS", "HOME", "PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")
         return {
             **{k: os.environ[k] for k in keep if k in os.environ},
             "PYTHONSAFEPATH": "1",

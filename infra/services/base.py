@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 
 from infra.credentials import write_private
+from catalog import places
 from infra.settings import HOST, REPO, Settings
 
 
@@ -78,6 +79,7 @@ def base_environment(settings: Settings) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "HOME": str(settings.folder("home")),
+        places.VARIABLE: str(settings.declarations),
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

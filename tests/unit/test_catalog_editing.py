@@ -37,18 +37,22 @@ def changed_lines(before, after):
         ("table", "bronze.complaints", "frequency", "每周"),
         ("rule", "bronze.complaints/lodged_at_not_future", "description", "登记时间晚于到达之日；请核对（来源）"),
         ("rule", "bronze.complaints/lodged_at_not_future", "severity", "warn"),
+        ("value", "demand_kind/other", "label", "其他诉求"),
+        ("value", "demand_kind/other", "spoken", "意见、表扬、感谢、建议"),
+        ("value", "demand_kind/report", "spoken", "检举"),
+        ("value", "subject_category/enterprise", "label", "企业: 法人"),
     ],
 )
 def test_only_the_value_is_changed_and_reads_back(kind, target, attribute, new, tmp_path):
     asked = edit(kind, target, attribute, new)
-    file = editing._file(kind, target, HOME)
+    file = editing.file_of(kind, target, HOME)
     before = file.read_text(encoding="utf-8")
     after = editing._replaced(before, asked) if asked.new != asked.old else before
     assert len(changed_lines(before, after)) <= 2
     copy = tmp_path / "catalog"
     shutil.copytree(HOME / "contracts", copy / "contracts")
     shutil.copyfile(HOME / "fields.yaml", copy / "fields.yaml")
-    editing._file(kind, target, copy).write_text(after, encoding="utf-8")
+    editing.file_of(kind, target, copy).write_text(after, encoding="utf-8")
     assert editing.current(kind, target, attribute, copy) == new
 
 
@@ -65,14 +69,14 @@ def repo(tmp_path_factory):
 def test_a_definition_brings_versions_and_comments_along_and_no_data(repo):
     home = repo / "catalog"
     asked = Edit("field", "abnormal_since", "meaning", editing.current("field", "abnormal_since", "meaning", home), "列入后没有移出的，最早的一次")
-    effect = editing.try_out(asked, home)
+    effect = editing.try_out([asked], home)
     assert [(v[0], v[2]) for v in effect.versions] == [("gold.archive_credit", "1.1.1")]
     assert effect.breaking == ()
     assert not effect.rebuilds
     assert [c[0] for c in effect.comments] == ["gold.archive_credit.abnormal_since"]
     assert "最早的一次" in effect.comments[0][2]
     assert editing.current("field", "abnormal_since", "meaning", home) == asked.old, "trying out writes nothing"
-    written = {str(p.relative_to(repo)) for p in editing.apply(asked, repo)}
+    written = {str(p.relative_to(repo)) for p in editing.apply([asked], repo)}
     assert written == {
         "catalog/fields.yaml",
         "catalog/contracts/gold/archive_credit.yaml",
@@ -84,11 +88,11 @@ def test_a_definition_brings_versions_and_comments_along_and_no_data(repo):
     assert after.version == "1.1.1"
     assert after.column("abnormal_since").meaning == "列入后没有移出的，最早的一次"
     with pytest.raises(Refused, match="有人先改了"):
-        editing.apply(asked, repo)
+        editing.apply([asked], repo)
 
 
 def test_a_rule_that_stops_more_is_told_as_it_is():
-    effect = editing.try_out(edit("rule", "bronze.complaints/lodged_at_not_future", "severity", "warn"))
+    effect = editing.try_out([edit("rule", "bronze.complaints/lodged_at_not_future", "severity", "warn")])
     assert effect.rebuilds
     assert [v[0] for v in effect.versions] == ["bronze.complaints"]
 
@@ -107,11 +111,13 @@ def test_a_rule_that_stops_more_is_told_as_it_is():
         ("table", "../../etc.passwd", "purpose", "某个", "没有合同"),
         ("table", "gold.archive_credit", "sharing", "无条件共享", "sharingCondition"),
         ("rule", "bronze.complaints/no_such_rule", "severity", "warn", "没有写规则"),
+        ("value", "demand_kind/no_such", "label", "某个", "没有 demand_kind 的取值"),
+        ("value", "demand_kind/other", "spoken", "投诉", "投诉"),
     ],
 )
 def test_what_may_not_be_is_refused_with_the_reason(kind, target, attribute, new, says):
     def attempt():
-        editing.try_out(Edit(kind, target, attribute, editing.current(kind, target, attribute), new))
+        editing.try_out([Edit(kind, target, attribute, editing.current(kind, target, attribute), new)])
 
     with pytest.raises(Refused, match=says):
         attempt()

@@ -20,7 +20,7 @@ from catalog import effects
 from infra import accounts, catalog_site, credentials, settings
 from infra.ledger import Ledger
 from infra.services.base import Context
-from infra.services.catalog import signing_in
+from infra.services.catalog import proposing, signing_in
 from infra.settings import HOST
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
@@ -84,6 +84,7 @@ def make(context: Context, follower: Follower | None = None) -> Flask:
     )  # fmt: skip
     CSRFProtect(app)
     signing_in.install(app, lambda: accounts.users(context), _audit)
+    proposing.install(app, context.settings, lambda: Ledger(context), _audit)
 
     @app.get("/healthz")
     def healthz() -> dict[str, Any]:
