@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flask import Flask, Response, abort, render_template
@@ -15,7 +15,7 @@ from catalog import directory, directory_check, directory_excel, planning
 from catalog import directory_dcat as dcat
 from catalog.contract import Contract
 from catalog.properties import Kind
-from catalog.site import drawing, lineage, searching, texts
+from catalog.site import drawing, lineage, monthly, searching, texts
 from catalog.site.drawing import Box
 from catalog.site.model import DOMAINS, KINDS, LAYERS, MOST_ROWS, Catalog, Codes, shown_columns
 
@@ -31,8 +31,8 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES = 12  # values of a column that its row shows; the field's page has all
 
 
-def make(catalog: Catalog, fuse: bytes) -> Flask:
-    """The application over a catalog. ``fuse``: the program of Fuse.js."""
+def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes]) -> Flask:
+    """The application over a catalog. ``fuse``: the program of Fuse.js. ``prints``: PDFs of the monthly reports (`pdf.prints`)."""
     app = Flask("catalog.site", root_path=str(Path(__file__).parent))
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
@@ -140,12 +140,16 @@ def make(catalog: Catalog, fuse: bytes) -> Flask:
 
     @app.get("/reports/")
     def reports() -> str:
-        return render_template("reports.html", reports=catalog.status.reports, grades=grades)
+        return render_template("reports.html", reports=catalog.status.reports, grades=grades, prints=prints, address=monthly.address)
 
     @app.get("/reports/<month>/<slug>/")
     def report(month: str, slug: str) -> str:
-        found = next((r for r in catalog.status.reports if (f"{r['month']:%Y-%m}", r["slug"]) == (month, slug)), None) or abort(404)
-        return render_template("report.html", r=found, grades=grades)
+        found = next((r for r in catalog.status.reports if monthly.address(r) == (month, slug)), None) or abort(404)
+        return render_template("report.html", r=monthly.told(found, grades), month=month, slug=slug, printed=(month, slug) in prints)
+
+    @app.get("/reports/<month>/<slug>/report.pdf")
+    def report_pdf(month: str, slug: str) -> Response:
+        return Response(prints.get((month, slug)) or abort(404), mimetype="application/pdf")
 
     @app.get("/docs/")
     def documents() -> str:

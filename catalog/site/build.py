@@ -12,6 +12,7 @@ from typing import Any
 from flask_frozen import Freezer
 
 from catalog.site import app as pages
+from catalog.site import monthly, pdf
 from catalog.site.model import Catalog
 
 _FUSE = "META-INF/resources/webjars/fuse.js/{version}/dist/fuse.min.js"
@@ -40,18 +41,20 @@ def pages_of(catalog: Catalog) -> Iterator[tuple[str, dict[str, str]]]:
     yield from (("dashboard", {"slug": s}) for s in catalog.dashboards)
     yield from (("number", {"key": k}) for k in catalog.numbers)
     yield from (("document", {"key": k}) for k in catalog.documents)
-    yield from (("report", {"month": f"{r['month']:%Y-%m}", "slug": r["slug"]}) for r in catalog.status.reports)
+    yield from (("report", {"month": month, "slug": slug}) for month, slug in map(monthly.address, catalog.status.reports))
 
 
 def write_into(catalog: Catalog, target: Path, fuse: bytes) -> int:
     """Write all pages into the folder ``target``; return how many files there are."""
-    app = pages.make(catalog, fuse)
+    prints = pdf.prints(catalog.status, catalog.fields["quality_grade"].allowed)
+    app = pages.make(catalog, fuse, prints)
     app.config.update(FREEZER_DESTINATION=str(target), FREEZER_RELATIVE_URLS=True, FREEZER_IGNORE_MIMETYPE_WARNINGS=True)
     freezer = Freezer(app, with_no_argument_rules=True, log_url_for=False, with_static_files=False)
 
     @freezer.register_generator
     def everything() -> Iterator[Any]:
         yield from pages_of(catalog)
+        yield from (("report_pdf", {"month": month, "slug": slug}) for month, slug in prints)
         yield from (("static", {"filename": f}) for f in ("catalog.css", "catalog.js"))
         yield "bootstrap.static", {"filename": "css/bootstrap.min.css"}
 

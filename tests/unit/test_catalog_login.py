@@ -57,13 +57,15 @@ def test_the_pages_are_shown_after_it_and_a_folder_ends_in_a_slash(client):
 def test_monthly_reports_are_not_for_everybody(client, people, tmp_path):
     (tmp_path / "site" / "current" / "reports").mkdir()
     (tmp_path / "site" / "current" / "reports" / "index.html").write_text("某月月报", encoding="utf-8")
+    (tmp_path / "site" / "current" / "reports" / "report.pdf").write_text("某月月报", encoding="utf-8")
     sign_in(client)
     assert "某月月报" in client.get("/reports/").text
+    assert client.get("/reports/report.pdf").mimetype == "application/pdf"
     people["analyst"] = {**people["steward"], "role": "analyst"}
     client.delete_cookie("lake_catalog")
     sign_in(client, "analyst")
     assert client.get("/tables/").status_code == 200
-    for path in ("/reports/", "/reports/index.html", "//reports/", "/./reports/", "/tables/../reports/"):
+    for path in ("/reports/", "/reports/index.html", "//reports/", "/./reports/", "/tables/../reports/", "/reports/report.pdf"):
         answer = client.get(path)
         assert answer.status_code in (302, 308, 403, 404), path
         assert "某月月报" not in answer.text

@@ -160,6 +160,9 @@ def test_a_monthly_report_says_what_is_wrong_how_much_and_what_has_changed(site)
     for said in ("<b>95.00</b> 分，良，比上月高 5.00 分", "5.00%", "减少", "（10.00%）", "登记编号不能为空", "诉求&lt;i&gt;1", "含模拟数据"):
         assert said in page
     assert "reports/2026-11/center/index.html" in text_of(site, "reports").replace("2026-11/center", "reports/2026-11/center")
+    for place, link in (("reports/2026-11/center", "report.pdf"), ("reports", "2026-11/center/report.pdf")):
+        assert f'<a href="{link}" download="12315投诉举报中心 2026-11 数据质量月报.pdf">PDF</a>' in text_of(site, place)
+    assert (site / "reports/2026-11/center/report.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_markup_in_data_is_shown_and_not_obeyed(site):

@@ -67,6 +67,8 @@ class Follower(threading.Thread):
         if done.returncode == 0:
             self._done = state
             self.says = f"shows {release}, {done.stdout.strip()}"
+            for line in done.stderr.splitlines():  # such as a report that has no PDF
+                log.warning(line)
         else:
             self.says = f"could not be written: {(done.stderr.strip().splitlines() or ['no message'])[-1][:160]}"
             self._not_before = time.monotonic() + RETRY
