@@ -76,21 +76,20 @@ def fates(folder: Path) -> list[Fate]:
     return [Fate(Edit(**entry["edit"]), entry["state"], entry["says"]) for entry in json.loads((there / TOLD).read_text(encoding="utf-8"))]
 
 
-def try_out(proposed: Sequence[Edit], edits: Sequence[Edit], repo: Path = places.REPO) -> editing.Effect:
-    """What would follow from changes upon ``edits``, the amendments that are approved already; nothing is written.
+def try_out(proposed: Sequence[Edit], edits: Sequence[Edit], folder: Path, repo: Path = places.REPO) -> editing.Effect:
+    """What would follow from changes upon ``edits``, the amendments that are approved already; what is in force stays.
 
     Raises:
         Refused: as `editing.try_out`.
     """
-    with _copy(edits, repo) as (there, _):
-        return editing.try_out(proposed, there / "catalog")
+    there = prepare(folder, edits, repo) if edits else repo
+    return editing.try_out(proposed, there / "catalog")
 
 
 def current(kind: str, target: str, edits: Sequence[Edit], repo: Path = places.REPO) -> dict[str, str]:
     """By attribute, what a form shows of a target with ``edits`` applied. Raises Refused: there is no such thing."""
-    home = repo / "catalog"
     said = {e.attribute: e.new for e in edits if (e.kind, e.target) == (kind, target)}
-    return {attribute: said.get(attribute, editing.current(kind, target, attribute, home)) for attribute in editing.PERMITTED[kind]}
+    return editing.all_current(kind, target, repo / "catalog") | said
 
 
 def _key(edits: Sequence[Edit], repo: Path) -> str:

@@ -777,12 +777,13 @@ def load_contracts(root: Path | None = None, fields_path: Path | None = None) ->
     no contract, a rule id used by two tables).
     """
     if root is None and fields_path is None:
-        return dict(_own(places.root() / "catalog"))
+        return dict(of_home(places.root() / "catalog"))
     return _load(root or CONTRACTS, fields_path or FIELDS)
 
 
-@lru_cache(2)
-def _own(home: Path) -> dict[str, Contract]:
+@lru_cache(4)
+def of_home(home: Path) -> Mapping[str, Contract]:
+    """All contracts of a folder of declarations that does not change while the program runs. Raises ContractError."""
     return _load(home / "contracts", home / "fields.yaml")
 
 

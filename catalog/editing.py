@@ -10,14 +10,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
 
 from catalog import dbt_files, versions
-from catalog.contract import HOME, Contract, ContractError, load_contracts
+from catalog.contract import HOME, Contract, ContractError, load_contracts, of_home
 from catalog.derive import all_tables, column_comment, table_comment
 from catalog.properties import Classification, Severity, Sharing, UpdateCycle
 from catalog.versions import Level
@@ -94,10 +94,13 @@ def kind_of(target: str) -> str:
 
 def current(kind: str, target: str, attribute: str, home: Path = HOME) -> str:
     """What stands there now, as a form shows it. Raises Refused: there is no such thing, or it may not be changed here."""
-    node = _at(_composed(_text(file_of(kind, target, home))), kind, target, attribute)
-    if node is None:
-        return ""
-    return "、".join(item.value for item in node.value) if isinstance(node, yaml.SequenceNode) else str(node.value)
+    return _shown(_at(_composed(_text(file_of(kind, target, home))), kind, target, attribute))
+
+
+def all_current(kind: str, target: str, home: Path = HOME) -> dict[str, str]:
+    """All that may be changed of a target, as `current`. Raises Refused: there is no such thing."""
+    root = _composed(_text(file_of(kind, target, home)))
+    return {attribute: _shown(_at(root, kind, target, attribute)) for attribute in PERMITTED[kind]}
 
 
 def try_out(edits: Sequence[Edit], home: Path = HOME) -> Effect:
@@ -107,10 +110,9 @@ def try_out(edits: Sequence[Edit], home: Path = HOME) -> Effect:
         Refused: the declarations would not be in order, or a value is not the one that its change begins with.
     """
     with _copy(home) as there:
-        before = load_contracts(there / "contracts", there / FIELDS)
         for edit in edits:
             put(edit, there)
-        return bring_along(there, before)
+        return bring_along(there, of_home(home))
 
 
 def apply(edits: Sequence[Edit], repo: Path) -> list[Path]:
@@ -123,7 +125,7 @@ def apply(edits: Sequence[Edit], repo: Path) -> list[Path]:
     """
     home = repo / "catalog"
     with _copy(home) as there:
-        before = load_contracts(there / "contracts", there / FIELDS)
+        before = load_contracts(home / "contracts", home / FIELDS)
         for edit in edits:
             put(edit, there)
         bring_along(there, before)
@@ -171,17 +173,19 @@ def bring_along(home: Path, before: Mapping[str, Contract]) -> Effect:
         after = load_contracts(home / "contracts", home / FIELDS)
     except ContractError as error:
         raise Refused("\n".join(error.problems)) from error
-    released = versions.load_released(home / "released")
     told, breaking = [], []
     for identity, contract in after.items():
-        if contract == before.get(identity) or identity not in released or not (found := versions.changes(contract, released[identity])):
+        if identity in before and contract == replace(before[identity], path=contract.path):
+            continue
+        released = versions.released_of(identity, home / "released")
+        if released is None or not (found := versions.changes(contract, released)):
             continue
         level = max(c.level for c in found)
-        lowest = ".".join(map(str, versions.bumped(released[identity].version or "", level)))
+        lowest = ".".join(map(str, versions.bumped(released.version or "", level)))
         if tuple(map(int, contract.version.split("."))) < tuple(map(int, lowest.split("."))):
             path = home / "contracts" / Path(*identity.split(".")).with_suffix(".yaml")
             path.write_text(_with_version(_text(path), lowest), encoding="utf-8")
-        told.append((identity, released[identity].version or "", lowest, tuple(c.chinese for c in found)))
+        told.append((identity, released.version or "", lowest, tuple(c.chinese for c in found)))
         if level == Level.MAJOR:
             breaking.append(identity)
     if told:
@@ -225,6 +229,12 @@ def _check_value(edit: Edit) -> None:
         raise Refused(f"“{edit.title}”只能是 {'、'.join(values)}")
     if edit.new == edit.old:
         raise Refused(f"“{edit.title}”没有改变")
+
+
+def _shown(node: Any) -> str:
+    if node is None:
+        return ""
+    return "、".join(item.value for item in node.value) if isinstance(node, yaml.SequenceNode) else str(node.value)
 
 
 # --- places in files ---------------------------------------------------------------------------------------------------

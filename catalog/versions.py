@@ -228,6 +228,12 @@ def load_released(root: Path = RELEASED) -> dict[str, OpenDataContractStandard]:
     return {f"{path.parent.name}.{path.stem}": _read(path) for path in sorted(root.glob("*/*.yaml"))}
 
 
+def released_of(name: str, root: Path) -> OpenDataContractStandard | None:
+    """The released state of the contract of that id."""
+    path = path_of(name, root)
+    return _read(path) if path.exists() else None
+
+
 def _read(path: Path) -> OpenDataContractStandard:
     return OpenDataContractStandard.model_validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -31,13 +32,15 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES = 12  # values of a column that its row shows; the field's page has all
 
 
-def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes]) -> Flask:
-    """The application over a catalog. ``fuse``: the program of Fuse.js. ``prints``: PDFs of the monthly reports (`pdf.prints`)."""
+def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes], forms: bool) -> Flask:
+    """The application over a catalog. ``fuse``: the program of Fuse.js. ``prints``: PDFs of the monthly reports (`pdf.prints`). ``forms``: the pages
+    are served beside the forms by which stewards change declarations, and lead to them."""
     app = Flask("catalog.site", root_path=str(Path(__file__).parent))
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Bootstrap5(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     _words(app, catalog)
+    app.jinja_env.globals["forms"] = forms
 
     grades = catalog.fields["quality_grade"].allowed
     facts, of_contracts = directory.load_facts(), {i: c for i, c in catalog.tables.items() if i in catalog.declared}
@@ -65,7 +68,7 @@ def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes])
             "table.html", table=contract, state=catalog.status.tables.get(table), feed=catalog.status.feeds.get(catalog.feed_of(contract) or ""),
             picture=_lineage(catalog, contract), above=_by_layer(catalog, lineage.reached(catalog.up, table), table),
             below=_by_layer(catalog, lineage.reached(catalog.down, table), table), numbers=catalog.numbers_of(table), columns=shown_columns(contract),
-            changes=catalog.changes.get(table, []), sql=texts.statement(contract), text=_contract_text(catalog, contract),
+            changes=catalog.changes.get(table, []), sql=texts.statement(contract), text=_contract_text(catalog, contract), written=_written(catalog, contract),
         )  # fmt: skip
 
     @app.get("/fields/")
@@ -235,6 +238,11 @@ def _by_layer(catalog: Catalog, found: dict[str, int], start: str) -> dict[str, 
         for layer in LAYERS
         if (there := sorted((catalog.tables[t] for t in found if t != start and catalog.tables[t].layer == layer), key=lambda c: (found[c.id], c.id)))
     }
+
+
+def _written(catalog: Catalog, contract: Contract) -> set[str]:
+    """The rules that the contract's file says, not those that follow from its columns."""
+    return set(re.findall(r"\bid: (\w+)", _contract_text(catalog, contract))) & {rule.id for rule in contract.rules}
 
 
 def _contract_text(catalog: Catalog, contract: Contract) -> str:

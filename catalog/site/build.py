@@ -44,10 +44,10 @@ def pages_of(catalog: Catalog) -> Iterator[tuple[str, dict[str, str]]]:
     yield from (("report", {"month": month, "slug": slug}) for month, slug in map(monthly.address, catalog.status.reports))
 
 
-def write_into(catalog: Catalog, target: Path, fuse: bytes) -> int:
-    """Write all pages into the folder ``target``; return how many files there are."""
+def write_into(catalog: Catalog, target: Path, fuse: bytes, forms: bool = False) -> int:
+    """Write all pages into the folder ``target``; return how many files there are. ``forms``: as in `pages.make`."""
     prints = pdf.prints(catalog.status, catalog.fields["quality_grade"].allowed)
-    app = pages.make(catalog, fuse, prints)
+    app = pages.make(catalog, fuse, prints, forms)
     app.config.update(FREEZER_DESTINATION=str(target), FREEZER_RELATIVE_URLS=True, FREEZER_IGNORE_MIMETYPE_WARNINGS=True)
     freezer = Freezer(app, with_no_argument_rules=True, log_url_for=False, with_static_files=False)
 
@@ -62,11 +62,12 @@ def write_into(catalog: Catalog, target: Path, fuse: bytes) -> int:
 
 
 def write(catalog: Catalog, target: Path, fuse: bytes) -> int:
-    """Write all pages so that ``target`` is a link to them; return how many files there are. The former build goes when the link is turned."""
+    """Write all pages, for the service, so that ``target`` is a link to them; return how many files there are. The former build goes when the link is
+    turned."""
     target.parent.mkdir(parents=True, exist_ok=True)
     builds = {int(p.suffix[1:]): p for p in target.parent.glob(f"{target.name}.*") if p.suffix[1:].isdigit()}
     fresh = target.parent / f"{target.name}.{max(builds, default=0) + 1}"
-    files = write_into(catalog, fresh, fuse)
+    files = write_into(catalog, fresh, fuse, forms=True)
     link = target.parent / f"{target.name}.new"
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)

@@ -122,10 +122,10 @@ def test_programs_of_an_instance_read_what_is_amended_and_others_what_is_shipped
     assert load_contracts()["gold.archive_credit"].column("abnormal_since").meaning == SHIPPED
 
 
-def test_a_change_is_tried_upon_what_is_approved(repo):
+def test_a_change_is_tried_upon_what_is_approved(repo, folder):
     again = replace(AMENDED, old=MEANING, new="最早的一次列入")
-    effect = amendments.try_out([again], [AMENDED], repo)
+    effect = amendments.try_out([again], [AMENDED], folder, repo)
     assert [(place, MEANING in before, "最早的一次列入" in after) for place, before, after in effect.comments] == [("gold.archive_credit.abnormal_since", True, True)]
     with pytest.raises(Refused, match="有人先改了"):
-        amendments.try_out([AMENDED], [AMENDED], repo)
+        amendments.try_out([AMENDED], [AMENDED], folder, repo)
     assert amendments.current("field", "abnormal_since", [AMENDED], repo)["meaning"] == MEANING

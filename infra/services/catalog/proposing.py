@@ -76,7 +76,7 @@ def install(app: Flask, settings: Settings, ledgers: Ledgers, audit: Callable[[s
         edits = [Edit(kind, target, a, now[a], _said(form[a].data)) for a in PERMITTED[kind] if _said(form[a].data) != now[a]]
         looked, waiting = None, [p for p in proposals if p.decision is None and (p.kind, p.target) == (kind, target)]
         if form.validate_on_submit():
-            looked = _look(edits, before) if edits else Looked(None, "没有改动任何一项")
+            looked = _look(edits, before, settings) if edits else Looked(None, "没有改动任何一项")
             if not looked.refused and request.form.get("step") == "submit":
                 with ledgers() as ledger:
                     number = ledger.propose(kind, target, [(e.attribute, e.old, e.new) for e in edits], form.reason.data.strip(), current_user.name)
@@ -88,14 +88,14 @@ def install(app: Flask, settings: Settings, ledgers: Ledgers, audit: Callable[[s
     @pages.get("/<int:number>")
     def one(number: int) -> str:
         proposals, proposal = _find(ledgers, number)
-        looked = _look(edits_of(proposal), approved(proposals)) if proposal.decision is None else None
+        looked = _look(edits_of(proposal), approved(proposals), settings) if proposal.decision is None else None
         return _page("changes_one.html", p=proposal, edits=edits_of(proposal), looked=looked, fate=_fates(settings, proposals).get(number), form=FlaskForm())
 
     @pages.post("/<int:number>/decide")
     def decide(number: int) -> Response:
         proposals, proposal = _find(ledgers, number)
         decision, note = request.form.get("decision", ""), request.form.get("note", "").strip()[:LONGEST]
-        if objection := _objection(proposal, decision, note, proposals):
+        if objection := _objection(proposal, decision, note, proposals, settings):
             audit(current_user.name, f"{decision or 'decision'} of proposal {number}", False)
             flash(objection)
             return redirect(url_for("changes.one", number=number))
@@ -112,7 +112,7 @@ def install(app: Flask, settings: Settings, ledgers: Ledgers, audit: Callable[[s
     app.jinja_env.filters.update(moment=texts.moment, titles=_titles)
 
 
-def _objection(proposal: Proposal, decision: str, note: str, proposals: list[Proposal]) -> str:
+def _objection(proposal: Proposal, decision: str, note: str, proposals: list[Proposal], settings: Settings) -> str:
     """Why this person can't decide so; empty if they can."""
     mine = proposal.who == current_user.name
     if proposal.decision is not None:
@@ -127,7 +127,7 @@ def _objection(proposal: Proposal, decision: str, note: str, proposals: list[Pro
         return "自己提出的修改须由另一位数据管理员审批"
     if decision == "rejected":
         return "" if note else "退回要写明理由"
-    looked = _look(edits_of(proposal), approved(proposals))
+    looked = _look(edits_of(proposal), approved(proposals), settings)
     if looked.refused:
         return f"现在不能通过：{looked.refused}"
     # Approved blindly is not approved: what breaks readers or shows more has to be marked as seen.
@@ -142,9 +142,9 @@ def _find(ledgers: Ledgers, number: int) -> tuple[list[Proposal], Proposal]:
     return proposals, next((p for p in proposals if p.proposal_id == number), None) or abort(404, "没有这项修改")
 
 
-def _look(edits: list[Edit], before: list[Edit]) -> Looked:
+def _look(edits: list[Edit], before: list[Edit], settings: Settings) -> Looked:
     try:
-        effect = amendments.try_out(edits, before)
+        effect = amendments.try_out(edits, before, settings.declarations)
     except Refused as refused:
         return Looked(None, str(refused))
     looser = tuple(f"{e.title}由“{e.old}”放宽为“{e.new}”" for e in edits if e.attribute == "classification" and STRICTNESS.index(e.new) < STRICTNESS.index(e.old))
@@ -180,8 +180,7 @@ def _form(kind: str) -> type[FlaskForm]:
 
 def _field(attribute: str, title: str, values: editing.Values) -> Field:
     if isinstance(values, tuple):
-        empty = [("", "（无）")] if attribute in OPTIONAL else []
-        return SelectField(title, choices=[*empty, *((v, v) for v in values)])
+        return SelectField(title, choices=[*([""] if attribute in OPTIONAL else []), *values])
     needed = [] if attribute in OPTIONAL else [DataRequired(f"{title}不能为空")]
     how = TextAreaField if attribute in LONG else StringField
     return how(title, validators=[*needed, Length(max=LONGEST)], description="几个之间用顿号" if values == "list" else "")
