@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from catalog.properties import Kind
 from catalog.site import build, model
 from catalog.site.model import slug_of
 from catalog.site.status import FeedStatus, ProblemStatus, Report, Score, Status, TableStatus, read, write
-from infra import credentials, store
+from infra import credentials, model_columns, store
 from infra.delta_log import DeltaLog
 from infra.ledger import Ledger, TableVersion
 from infra.problems import Problem
@@ -33,7 +31,6 @@ from spark_jobs.scores import ALL
 ROWS = 5  # of an example
 MONTHS = 3  # of which there are reports
 SAMPLE_READER = "analyst"  # examples are of what this role may read, as it reads it: the site is for everybody who has an account
-_OF_A_RUN = re.compile(r"\b(?:changed_|concerned_|touched_|exit_month_before|work\.)")  # what only a run that goes on reads (spark_jobs/dbt_runs.py)
 _FEEDS = """
     SELECT feed, count(*), coalesce(sum(row_count), 0)::bigint, max((arrived_at AT TIME ZONE 'Asia/Shanghai')::date), max(business_date), bool_or(simulated)
     FROM delivery WHERE state = 'loaded' GROUP BY 1"""
@@ -109,7 +106,7 @@ def collect(context: Context, former: Path) -> Status:
     feeds = {c.name: c for c in contracts.values() if c.kind is Kind.FEED}
     at, as_of = published[release]
     return Status(
-        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _scores(cursor, "department", "department"), _compiled(context.settings, known.compiled),
+        release, at, as_of, tables, _feeds(cursor, [row for row in came if row[0] in feeds]), _scores(cursor, "department", "department"), model_columns.compiled(context.settings, known.compiled),
         tuple(_reports(cursor, feeds)),
     )  # fmt: skip
 
@@ -232,20 +229,6 @@ def _scores(cursor: Any, by: str, level: str) -> dict[str, tuple[Score, ...]]:
 def _rows(cursor: Any, sql: str) -> list[Any]:
     rows: list[Any] = cursor.execute(sql).fetchall()
     return rows
-
-
-def _compiled(settings: Settings, known: Mapping[str, str]) -> dict[str, str]:
-    """The SQL of the gold models as dbt last built them from nothing: what it runs day by day reads views of that run, of which nobody knows the columns.
-
-    ``known``: what was told of them before.
-    """
-    try:
-        manifest = json.loads((settings.folder("data/dbt") / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return dict(known)
-    nodes = manifest.get("nodes", {}).values()
-    last = {n["name"]: n["compiled_code"] for n in nodes if n.get("resource_type") == "model" and n.get("compiled_code")}
-    return {name: known[name] if name in known and _OF_A_RUN.search(sql) else sql for name, sql in last.items()}
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ trademark_app = typer.Typer(help="商标：查近似的名称，看抢注预警�
 app.add_typer(trademark_app, name="trademark")
 catalog_app = typer.Typer(help="数据目录：信息资源目录。", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+lineage_app = typer.Typer(help="血缘：以 OpenLineage 事件交给别的目录（OpenMetadata、DataHub、Marquez）。", no_args_is_help=True)
+app.add_typer(lineage_app, name="lineage")
 rectify_app = typer.Typer(help="整改台账：发现、派单、反馈供数部门、异议、豁免，直到后来的批次真正改正。", no_args_is_help=True)
 app.add_typer(rectify_app, name="rectify")
 out = Console(highlight=False)
@@ -441,6 +443,25 @@ def trademark_feedback(
     context = started_context()
     account, password = _sign_in(context, user)
     trademark.answer(context, alert_id, answer, note, account, password, out)
+
+
+@lineage_app.command("export")
+def lineage_export(
+    file: Annotated[Path, typer.Argument(metavar="OUT.ndjson", help="写到哪个文件，每行一条事件")],
+    form: Annotated[str, typer.Option("--form", help="static：设计事件；runs：运行事件，供只认运行事件的目录（如 OpenMetadata）")] = "static",
+) -> None:
+    """写出现在的全部血缘：每张表由哪些表加工而成，列的来源已知的也写；不起服务。"""
+    from infra import lineage  # slow to import, and not needed by the other commands
+
+    lineage.export(settings.load(), file, form, out)
+
+
+@lineage_app.command("send")
+def lineage_send(files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="事件文件，如 logs/lineage 里的")]) -> None:
+    """把事件文件送到设置 [lineage] target 的地址：补送没有送到的，或送 export 写出的。"""
+    from infra import lineage  # slow to import, and not needed by the other commands
+
+    lineage.send_files(started_context(), files, out)
 
 
 @catalog_app.command("build")

@@ -75,6 +75,19 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """What a commit has added: rows, bytes and number of files that were not there before. ``at``: when, in milliseconds of the epoch. ``text``: as in
+    `Note`. ``rows``: None where the log doesn't say of a file how many it has."""
+
+    version: int
+    at: int
+    text: str | None
+    rows: int | None
+    bytes: int
+    files: int
+
+
+@dataclass(frozen=True)
 class _Checkpoint:
     """A complete checkpoint as the folder's listing shows it; it may still turn out to be unreadable."""
 
@@ -211,6 +224,28 @@ class DeltaLog:
             except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
                 raise LogDamaged(self.folder, version, file, "does not say who committed it") from error
 
+    def commits_since(self, moment: int) -> list[Commit]:
+        """The commits in the listing that were made at ``moment`` (milliseconds of the epoch) or later, the oldest first.
+
+        Raises:
+            LogDamaged: such a commit can't be read.
+        """
+        found: list[Commit] = []
+        for version in reversed(self.commits):
+            file = f"_delta_log/{version:020}.json"
+            try:
+                actions = [json.loads(line) for line in (self.folder / file).read_text(encoding="utf-8").splitlines()]
+                info = next(a["commitInfo"] for a in actions if "commitInfo" in a)
+                if int(info["timestamp"]) < moment:
+                    break
+                added = [] if info["operation"] == "RESTORE" else _new_files(actions)
+                rows = [json.loads(a["stats"])["numRecords"] if a.get("stats") else None for a in added]
+                whole = None if None in rows else sum(rows)
+                found.append(Commit(version, int(info["timestamp"]), info.get("userMetadata"), whole, sum(int(a["size"]) for a in added), len(added)))
+            except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
+                raise LogDamaged(self.folder, version, file, "does not say what was committed") from error
+        return found[::-1]
+
     def _read_checkpoint(self, checkpoint: _Checkpoint) -> tuple[dict[str, DataFile], list[str]]:
         live: dict[str, DataFile] = {}
         files = [f"_delta_log/{part}" for part in checkpoint.parts]
@@ -340,6 +375,13 @@ def _path(text: str) -> str:
 
 def _data_file(action: dict[str, Any]) -> DataFile:
     return DataFile(_path(action["path"]), int(action.get("size") or 0), _deletion_vector(action.get("deletionVector")))
+
+
+def _new_files(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the actions of a commit, the files with rows that were not stored before: neither those of which only some rows are masked now, nor those
+    into which old rows were put together."""
+    removed = {a["remove"]["path"] for a in actions if "remove" in a}
+    return [a["add"] for a in actions if "add" in a and a["add"].get("dataChange", True) and a["add"]["path"] not in removed]
 
 
 def _deletion_vector(descriptor: dict[str, Any] | None) -> str | None:

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -36,7 +37,7 @@ from infra.delta_log import LogDamaged
 from infra.ledger import Account, Delivery, Finding, Ledger, Run, TableVersion
 from infra.problems import Problem
 from infra.services.base import Context
-from spark_jobs import dbt_runs, delta, mapping_use, problems, projections, publish, records, references, session, silver
+from spark_jobs import dbt_runs, delta, lineage, mapping_use, problems, projections, publish, records, references, session, silver
 from spark_jobs.analyse import build as analyses
 from spark_jobs.analyse import vintages
 from spark_jobs.identity import parties, ties
@@ -508,7 +509,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         lake = Lake(session.context(), all_tables(load_contracts()))
-        return ingest_step(lake, arguments.feed) if arguments.step == "ingest" else STEPS[arguments.step](lake)
+        step = partial(ingest_step, lake, arguments.feed) if arguments.step == "ingest" else partial(STEPS[arguments.step], lake)
+        return lineage.told(lake.context, lake.contracts, arguments.step, step)
     except Problem as problem:
         print(f"{problem.what}\n  why: {problem.why}\n  do:  {problem.do}", file=sys.stderr, flush=True)
     except PySparkException as error:

@@ -469,6 +469,13 @@ class Ledger:
     def close_session(self, session_id: str) -> None:
         self._connection.execute("UPDATE writer_session SET closed_at = clock_timestamp() WHERE session_id = %s AND closed_at IS NULL", (session_id,))
 
+    def wrote_between(self, session_id: str) -> tuple[dt.datetime, dt.datetime] | None:
+        """From when to when a program was the one that writes; None where it never was, or still is."""
+        row = self._connection.execute(
+            "SELECT opened_at, closed_at FROM writer_session WHERE session_id = %s AND closed_at IS NOT NULL", (session_id,)
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
     # ---- runs ----
 
     def open_run(self, run_id: str, silver_build: str) -> Run:
@@ -610,6 +617,13 @@ class Ledger:
             self._connection.execute("DELETE FROM gate_result WHERE run_id = %s AND table_name = ANY(%s)", (run_id, sorted({r[0] for r in results})))
             for result in results:
                 self._connection.execute("INSERT INTO gate_result VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", (run_id, *result))
+
+    def judged_between(self, first: dt.datetime, last: dt.datetime) -> list[tuple[str, str, str, bool]]:
+        """The gates' results of a time: table, rule, description, passed."""
+        rows = self._connection.execute(
+            "SELECT table_name, rule, description, passed FROM gate_result WHERE judged_at BETWEEN %s AND %s ORDER BY 1, 2", (first, last)
+        )
+        return [tuple(row) for row in rows]
 
     def gated(self, run_id: str) -> None:
         self._step(run_id, "gated")

@@ -57,7 +57,7 @@ class LakeOperator(BaseOperator):
         self.log.info("running %s", argv)
         self._process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace",
-            env=self._environment(LAKE_RUN_ID=str(task.run_id), LAKE_TASK_ID=str(task.task_id), LAKE_TRY=str(task.try_number), LAKE_SPARK_SESSION=self._session), start_new_session=True,
+            env=self._environment(LAKE_RUN_ID=str(task.run_id), LAKE_TASK_ID=str(task.task_id), LAKE_TRY=str(task.try_number), LAKE_SPARK_SESSION=self._session, **self._lineage(task)), start_new_session=True,
         )  # fmt: skip
         assert self._process.stdout
         last = ""
@@ -85,6 +85,16 @@ class LakeOperator(BaseOperator):
                 os.killpg(process.pid, signal.SIGKILL)
         if self._session:
             self._interrupt(self._session)
+
+    def _lineage(self, task: Any) -> dict[str, str]:
+        """Who this try of the task is to OpenLineage, as the provider names it: what the program tells of belongs to it (docs/decisions/0045)."""
+        try:
+            from airflow.providers.openlineage.plugins import macros
+
+            return {"OPENLINEAGE_PARENT_ID": macros.lineage_parent_id(task), "OPENLINEAGE_ROOT_PARENT_ID": macros.lineage_root_parent_id(task)}
+        except Exception as error:
+            self.log.warning("this task is not named in what its program tells of lineage: %s %s", type(error).__name__, error)
+            return {}
 
     def _environment(self, **more: str) -> dict[str, str]:
         keep = ("LAKE_INSTANCE", "LAKE_REPO", "LAKE_DECLARATIONS", "HOME", "PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME")

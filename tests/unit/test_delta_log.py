@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.delta_log import DataFile, DeltaLog, LogDamaged, Note, checksum_fault
+from infra.delta_log import Commit, DataFile, DeltaLog, LogDamaged, Note, checksum_fault
 
 # The examples of Delta's protocol for a deletion vector in a file beside the data.
 VECTOR = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6}
@@ -236,3 +236,42 @@ def test_a_commit_that_does_not_say_who_made_it_is_damaged(tmp_path, content):
     (t.log / f"{1:020}.json").write_text(content)
     with pytest.raises(LogDamaged, match="does not say who committed it"):
         list(DeltaLog(t.folder).notes(0))
+
+
+def write_commit(table, version, at, *actions, operation="WRITE", text="gold/one"):
+    """A commit with the moment and the note of its writer."""
+    info = {"commitInfo": {"operation": operation, "timestamp": at, "userMetadata": text}}
+    (table.log / f"{version:020}.json").write_text("".join(json.dumps(a) + "\n" for a in (info, *actions)))
+
+
+def rows(path, number, size=10):
+    return {"add": {"path": path, "size": size, "dataChange": True, "stats": json.dumps({"numRecords": number})}}
+
+
+def test_commits_since_a_moment_say_what_was_new_in_them(tmp_path):
+    table = Table(tmp_path / "t")
+    write_commit(table, 0, 100, {"metaData": {}}, text=None)
+    write_commit(table, 1, 200, rows("a", 3), rows("b", 4, 20))
+    write_commit(table, 2, 300, remove("a"), rows("a", 3), rows("c", 1))  # rows of a are masked, one is written anew
+    write_commit(table, 3, 400, {"add": {"path": "d", "size": 9, "dataChange": False}}, remove("b"), operation="OPTIMIZE")
+    write_commit(table, 4, 500, rows("a", 3), operation="RESTORE")
+    write_commit(table, 5, 600, add("e"))
+    log = DeltaLog(table.folder)
+    assert log.commits_since(200) == [
+        Commit(1, 200, "gold/one", 7, 30, 2),
+        Commit(2, 300, "gold/one", 1, 10, 1),
+        Commit(3, 400, "gold/one", 0, 0, 0),
+        Commit(4, 500, "gold/one", 0, 0, 0),
+        Commit(5, 600, "gold/one", None, 10, 1),
+    ]
+    assert log.commits_since(601) == []
+    assert [c.version for c in log.commits_since(0)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_commit_that_can_not_be_read_is_named(tmp_path):
+    table = Table(tmp_path / "t")
+    write_commit(table, 0, 100, rows("a", 1))
+    table.commit(1, add("b"))  # without a moment
+    with pytest.raises(LogDamaged) as raised:
+        DeltaLog(table.folder).commits_since(50)
+    assert raised.value.version == 1

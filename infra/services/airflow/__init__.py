@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import subprocess
 
 import requests
 
-from infra import accounts
+from infra import accounts, lineage_target
 from infra.services.base import Command, Context, Service, base_environment, render
 from infra.services.postgres import connect, url
 from infra.settings import HOST, REPO
@@ -31,7 +32,8 @@ def _render(context: Context) -> None:
     render(
         context, "airflow", "airflow.cfg", database=url(context, "airflow", "psycopg2"), logs=context.settings.folder("logs/airflow-tasks"),
         public_url=public or f"http://localhost:{context.settings.port('airflow')}", secure=str(public.startswith("https://")),
-        webserver_config=REPO / "infra" / "services" / "airflow" / "webserver_config.py",
+        webserver_config=REPO / "infra" / "services" / "airflow" / "webserver_config.py", lineage_namespace=lineage_target.airflow_namespace(context.settings),
+        lineage_transport=json.dumps(lineage_target.airflow_transport(context)).replace("%", "%%"),
     )  # fmt: skip
 
 
