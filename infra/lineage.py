@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from infra.services.base import Context
 from infra.settings import HOST, Settings
 
 MOST_SECONDS = 20.0  # for all events of a step
+MOST_REFUSED = 3  # events in a row
 MOST_BYTES = 64 * 2**20  # of one file
 KEEP_DAYS = 90
 FORMS = ("static", "runs")
@@ -56,26 +57,29 @@ def give(context: Context, events: Sequence[Event], seconds: float = MOST_SECOND
         print(f"血缘事件：{len(events)} 条中有 {len(events) - sent} 条没有送到 {to.shown}（{why}）；{left}", flush=True)
 
 
-def send(context: Context, to: Target, events: Iterable[Event | dict[str, Any]], seconds: float) -> tuple[int, str]:
-    """Send events in their order; return how many were taken, and what stopped the rest.
+def send(context: Context, to: Target, events: Sequence[Event | dict[str, Any]], seconds: float) -> tuple[int, str]:
+    """Send events in their order; return how many were taken, and why not the others.
 
-    It stops at the first that can't be delivered: the server is away, or refuses what is sent.
+    A server may refuse one event and take the next; it is left alone when it is away, has refused `MOST_REFUSED` in a row, or after ``seconds``.
     """
     transport = HttpTransport(HttpConfig.from_dict(http(context, to)))
-    until, sent = time.monotonic() + seconds, 0
+    until, sent, refused, why = time.monotonic() + seconds, 0, 0, ""
     try:
         for event in events:
             if time.monotonic() > until:
                 return sent, f"{seconds:.0f} 秒内没有送完"
-            transport.emit(event)  # type: ignore[arg-type] - what was read from a file is a dictionary already
-            sent += 1
-    except requests.HTTPError as error:
-        return sent, f"对方答复 {error.response.status_code}"
+            try:
+                transport.emit(event)  # type: ignore[arg-type] - what was read from a file is a dictionary already
+                sent, refused = sent + 1, 0
+            except requests.HTTPError as error:
+                refused, why = refused + 1, f"对方答复 {error.response.status_code}"
+                if refused == MOST_REFUSED:
+                    break
     except (requests.RequestException, OSError) as error:
-        return sent, type(error).__name__
+        why = type(error).__name__
     finally:
         transport.close()
-    return sent, ""
+    return sent, why
 
 
 def _keep(settings: Settings, events: Sequence[Event]) -> Path | None:

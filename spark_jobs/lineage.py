@@ -57,7 +57,7 @@ def told(context: Context, contracts: Mapping[str, Contract], step: str, run: Ca
         begun.join(lineage_target.SECONDS)
         if code not in (0, NOTHING, None):
             failure = _FAILURES.get(code, f"以 {code} 结束")
-        _end(context, contracts, step, session, failure)
+        _end(context, contracts, step, session, code == 0, failure)
 
 
 def _run(step: str, session: str) -> StepRun:
@@ -71,14 +71,15 @@ def _begin(context: Context, step: str, session: str) -> None:
         print(f"血缘事件没有写出：{type(error).__name__} {error}", flush=True)
 
 
-def _end(context: Context, contracts: Mapping[str, Contract], step: str, session: str, failure: str | None) -> None:
+def _end(context: Context, contracts: Mapping[str, Contract], step: str, session: str, did: bool, failure: str | None) -> None:
+    """``did``: it has done what it is for; neither that nor a ``failure``: there was nothing to do."""
     now = dt.datetime.now(dt.UTC)
     try:
         names, run = lineage.names(context.settings), _run(step, session)
         with Ledger(context) as ledger:
             between = ledger.wrote_between(session)
             judged = ledger.judged_between(*between) if between and step in ("silver", "gold") else []
-            release = ledger.current_release() if between and step == "publish" and failure is None else None
+            release = ledger.current_release() if did and step == "publish" else None
         tables = {table_name(c): c for c in contracts.values()}
         lasting = [c for c in contracts.values() if failure is None or c.layer in LASTING]
         written = list(_written(context.settings, lasting, f"{step}/{session}", *between)) if between else []

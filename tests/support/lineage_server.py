@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Catalog:
-    """What was posted: (path, token, event). ``answer``: the status that it answers with. ``wait``: seconds before it does."""
+    """What was posted: (path, token, event). ``answer``: the status that it answers with. ``wait``: seconds before it does.
+    ``refused``: the job of which it takes no event."""
 
     def __init__(self):
-        self.got, self.answer, self.wait = [], 201, 0.0
+        self.got, self.answer, self.wait, self.refused = [], 201, 0.0, None
 
     @property
     def events(self):
@@ -30,7 +31,7 @@ def listening():
             body = self.rfile.read(int(self.headers["Content-Length"]))
             catalog.got.append((self.path, self.headers.get("Authorization"), json.loads(body)))
             time.sleep(catalog.wait)
-            self.send_response(catalog.answer)
+            self.send_response(400 if catalog.got[-1][2].get("job", {}).get("name") == catalog.refused else catalog.answer)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -141,6 +141,7 @@ def test_a_table_that_was_only_set_back_has_another_version_and_no_new_row(lake)
 def test_publishing_says_which_release(lake):
     last = lake.run("publish")[1][-1]
     assert last["run"]["facets"]["tags"]["tags"][0]["value"] == "R00000007"
+    assert "tags" not in lake.run("publish", lambda: 4)[1][-1]["run"]["facets"]
 
 
 def test_a_refused_step_says_which_rules_and_of_no_table_that_will_be_set_back(lake, monkeypatch):
