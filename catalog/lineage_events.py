@@ -157,7 +157,7 @@ def _table_facets(names: Names, contract: Contract) -> dict[str, DatasetFacet]:
     ]
     folder = f"{names.instance}/warehouse/{table_schema(contract)}.db/{contract.name}"
     return {
-        "schema": schema_dataset.SchemaDatasetFacet(fields),  # type: ignore[arg-type] - of the library's own making
+        "schema": schema_dataset.SchemaDatasetFacet(fields),
         "documentation": documentation_dataset.DocumentationDatasetFacet(table_comment(contract)),
         "ownership": _owners(contract),
         "dataSource": datasource_dataset.DatasourceDatasetFacet(name=names.tables, uri=names.tables),

@@ -458,7 +458,7 @@ def lineage_export(
 
 @lineage_app.command("send")
 def lineage_send(files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="事件文件，如 logs/lineage 里的")]) -> None:
-    """把事件文件送到设置 [lineage] target 的地址：补送没有送到的，或送 export 写出的。"""
+    """把事件文件送到 settings.toml 里 lineage 一节 target 的地址：补送没有送到的，或送 export 写出的。"""
     from infra import lineage  # slow to import, and not needed by the other commands
 
     lineage.send_files(started_context(), files, out)

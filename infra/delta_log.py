@@ -239,8 +239,7 @@ class DeltaLog:
                 if int(info["timestamp"]) < moment:
                     break
                 added = [] if info["operation"] == "RESTORE" else _new_files(actions)
-                rows = [json.loads(a["stats"])["numRecords"] if a.get("stats") else None for a in added]
-                whole = None if None in rows else sum(rows)
+                whole = sum(int(json.loads(a["stats"])["numRecords"]) for a in added) if all(a.get("stats") for a in added) else None
                 found.append(Commit(version, int(info["timestamp"]), info.get("userMetadata"), whole, sum(int(a["size"]) for a in added), len(added)))
             except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
                 raise LogDamaged(self.folder, version, file, "does not say what was committed") from error

@@ -69,7 +69,7 @@ def send(context: Context, to: Target, events: Sequence[Event | dict[str, Any]],
             if time.monotonic() > until:
                 return sent, f"{seconds:.0f} 秒内没有送完"
             try:
-                transport.emit(event)  # type: ignore[arg-type] - what was read from a file is a dictionary already
+                transport.emit(event)  # type: ignore[arg-type]  # what was read from a file is a dictionary already
                 sent, refused = sent + 1, 0
             except requests.HTTPError as error:
                 refused, why = refused + 1, f"对方答复 {error.response.status_code}"

@@ -55,7 +55,7 @@ def told(context: Context, contracts: Mapping[str, Contract], step: str, run: Ca
         if given is None:
             os.environ.pop(SESSION, None)
         begun.join(lineage_target.SECONDS)
-        if code not in (0, NOTHING, None):
+        if code is not None and code not in (0, NOTHING):
             failure = _FAILURES.get(code, f"以 {code} 结束")
         _end(context, contracts, step, session, code == 0, failure)
 

@@ -1,5 +1,6 @@
 """Giving events out: into files always, to a server where one is set; a server that is away or slow costs seconds, not the run."""
 
+import configparser
 import datetime as dt
 import json
 import socket
@@ -14,7 +15,10 @@ from rich.console import Console
 
 from infra import lineage, lineage_target
 from infra import settings as settings_
+from infra.credentials import GENERATORS
 from infra.problems import Problem
+from infra.services import airflow
+from infra.services.base import Context
 
 DAY = dt.date(2026, 12, 1)
 TOKEN = "a-token-of-the-other-catalog"
@@ -151,6 +155,20 @@ def test_airflow_gets_a_transport_that_the_library_knows(made):
         assert catalog.got[0][1] == f"Bearer {TOKEN}"
     assert len((lineage_target.folder(context.settings) / lineage_target.AIRFLOW).read_text().splitlines()) == 1
     assert lineage_target.airflow_transport(made())["type"] == "file"
+
+
+def test_airflow_s_configuration_holds_that_transport_whatever_stands_in_the_token(made):
+    values = settings_.load("unit").values | {"lineage": {"target": "https://catalog.example/a", "ca": "/etc/our.pem", "trino": ""}}
+    secrets = dict.fromkeys(GENERATORS, "x") | {lineage_target.TOKEN: 'a%token%(with)s "signs"'}
+    context = Context(settings_.Settings(made().settings.instance, values), secrets)
+    airflow._render(context)
+    read = configparser.ConfigParser()
+    read.read(context.conf("airflow") / "airflow.cfg")
+    told = read["openlineage"]
+    assert told["namespace"] == "lake-unit-airflow"
+    assert json.loads(told["transport"]) == lineage_target.airflow_transport(context)
+    server = json.loads(told["transport"])["transports"]["server"]
+    assert (server["auth"]["apiKey"], server["sslContext"]) == (secrets[lineage_target.TOKEN], {"caCertPath": "/etc/our.pem"})
 
 
 def test_tables_are_named_after_the_trino_that_others_know(made):
