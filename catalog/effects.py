@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from catalog import places
 from catalog.places import REPO
 
+DICTIONARY = Path("catalog/fields.yaml")
 # Keys of the field dictionary, of a contract, of its table, and names of its properties that stand in no row.
 _FIELD = {"meaning", "aliases", "element"}
 _CONTRACT = {"version", "status", "description", "team", "roles", "slaProperties"}
@@ -23,9 +25,12 @@ _PROPERTIES = {"englishName", "sharing", "sharingCondition", "recordSharing", "r
 def build_id(*parts: str) -> str:
     """A short hash over the files below ``parts`` (paths in the repository): what a layer was built with.
 
-    Of declarations without the texts that stand in no row: a better definition is no reason to build a lake anew.
+    Of declarations without the texts that stand in no row: a better definition is no reason to build a lake anew. Of the field dictionary only the
+    fields that any of the other parts names, and those that are worked out from them: another name for a column of a report builds no archive.
     """
-    return digest(files(*parts), of)[:16]
+    found = files(*parts)
+    words = {w for p in found if p.name != DICTIONARY.name for w in re.findall(rb"\w+", p.read_bytes())}
+    return digest(found, lambda path, content: of(path, content, words))[:16]
 
 
 def files(*parts: str) -> list[Path]:
@@ -44,18 +49,36 @@ def digest(paths: Iterable[Path], counts: Callable[[Path, bytes], bytes] = lambd
     return found.hexdigest()
 
 
-def of(path: Path, content: bytes) -> bytes:
-    """The part of a file (``path`` in the repository) that rows depend on; of what is no declaration, all of it."""
+def of(path: Path, content: bytes, words: Collection[bytes] | None = None) -> bytes:
+    """The part of a file (``path`` in the repository) that rows depend on; of what is no declaration, all of it.
+
+    ``words``: of the dictionary, the names that count beside those that follow from them; None: all.
+    """
     if path.suffix not in (".yaml", ".yml"):
         return content
-    if path == Path("catalog/fields.yaml"):
+    if path == DICTIONARY:
         fields = yaml.load(content, yaml.CSafeLoader)
-        return _canonical({name: {k: v for k, v in field.items() if k not in _FIELD} for name, field in fields.items()})
+        named = fields if words is None else _named(fields, words)
+        return _canonical({name: {k: v for k, v in fields[name].items() if k not in _FIELD} for name in named})
     if path.is_relative_to("catalog/contracts"):
         return _canonical(_of_contract(yaml.load(content, yaml.CSafeLoader)))
     if path.is_relative_to("dbt/models") and not path.stem.endswith("_unit_tests"):
         return _canonical(_without_descriptions(yaml.load(content, yaml.CSafeLoader)))
     return content
+
+
+def _named(fields: dict[str, Any], words: Collection[bytes]) -> list[str]:
+    """The fields that are among the words, and those that are worked out from such a one."""
+    named = {name for name in fields if name.encode() in words}
+    while True:
+        more = {
+            name
+            for name, field in fields.items()
+            if name not in named and not named.isdisjoint([(field.get("derived") or {}).get("of"), *(field.get("party") or {}).values()])
+        }
+        if not more:
+            return sorted(named)
+        named |= more
 
 
 def _of_contract(contract: dict[str, Any]) -> dict[str, Any]:

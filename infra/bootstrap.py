@@ -490,7 +490,9 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
     )
     if arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"]):
         environment["LAKE_DECLARATIONS"] = str(state / "declarations")  # these are about the declarations of the checkout
-    if account and arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"]):  # those write into the checkout
+    if (
+        account and arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"])
+    ):  # those write into the checkout
         # Where it can write: what is compiled anew for each command costs two seconds.
         environment["PYTHONPYCACHEPREFIX"] = str(state / "home" / "pycache")
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

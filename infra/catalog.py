@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from catalog import directory as directories
 from catalog import amendments, directory_dcat, directory_excel, editing
+from catalog import directory as directories
 from catalog.contract import load_contracts
 from catalog.directory_check import check
 from infra.problems import Problem

@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 from catalog import places
 from catalog.contract import Contract
 from catalog.derive import THROUGH, timeline_feeds
-from infra import settings
 from infra.credentials import write_private
 from infra.problems import Problem
 from infra.services.base import Context
@@ -214,10 +213,10 @@ def invoke(context: Context, identity: str, *arguments: str) -> Any:
     os.environ.update({"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"})
     folder = context.settings.folder("conf/dbt")
     write_private(folder / "profiles.yml", PROFILE)
-    places = {
+    options = {
         "--project-dir": places.root() / "dbt",
         "--profiles-dir": folder,
         "--target-path": context.settings.folder("data/dbt"),
         "--log-path": context.settings.folder("logs/dbt"),
     }
-    return dbtRunner().invoke([*arguments, *(str(part) for place in places.items() for part in place), "--no-use-colors", "--no-version-check"])
+    return dbtRunner().invoke([*arguments, *(str(part) for option in options.items() for part in option), "--no-use-colors", "--no-version-check"])

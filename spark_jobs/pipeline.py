@@ -53,6 +53,7 @@ GOLD_CODE = (
     "dbt/models",
     "dbt/macros",
     "catalog/contracts/gold",
+    "catalog/fields.yaml",
     "catalog/maps",
     "catalog/codes/spring_festivals.csv",
     "spark_jobs/dbt_runs.py",

@@ -143,7 +143,7 @@ class Instance:
     def _python(self, code: str, arguments: tuple[str, ...], user: str | None) -> dict[str, Any]:
         environment = {
             "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1",
-            "LAKE_INSTANCE": self.name, "LAKE_REPO": str(REPO),
+            "LAKE_INSTANCE": self.name, "LAKE_REPO": str(REPO), "LAKE_DECLARATIONS": str(self.settings.declarations),
         }  # fmt: skip
         drop = {"user": user, "group": "nogroup" if user == "nobody" else user, "extra_groups": []} if ROOT else {}
         return {

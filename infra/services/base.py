@@ -9,8 +9,8 @@ from pathlib import Path
 
 import jinja2
 
-from infra.credentials import write_private
 from catalog import places
+from infra.credentials import write_private
 from infra.settings import HOST, REPO, Settings
 
 

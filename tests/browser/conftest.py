@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from infra import credentials, dashboards, settings
 from infra.services import superset
 from infra.services import trino as trino_service
-from infra.services.base import Context
+from infra.services.base import Context, base_environment
 
 CHROMIUM = "/usr/bin/chromium"
 SECONDS = 60_000
@@ -51,6 +51,16 @@ class Place:
 
     def ask(self, user: str, sql: str) -> list[Any]:
         return trino_service.connect(self.context, user, self.passwords[user]).cursor().execute(sql).fetchall()
+
+    def run(self) -> None:
+        """A run of the pipeline, as far as there is something to do."""
+        program = [str(self.settings.program("lake", "python")), "-P", "-m", "spark_jobs.pipeline"]
+        owner = self.settings.state.owner()
+        drop = {"user": owner, "group": self.settings.state.group(), "extra_groups": []} if os.geteuid() == 0 else {}
+        environment = {**base_environment(self.settings), "LAKE_INSTANCE": self.settings.instance, "LAKE_REPO": str(settings.REPO)}
+        for step in ("silver", "gold", "publish"):
+            done = subprocess.run([*program, step], env=environment, cwd="/", capture_output=True, text=True, timeout=600, **drop)
+            assert done.returncode in (0, 4), f"{step}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
     def sign_in(self, page: Page, user: str, password: str | None = None) -> None:
         """Sign in by the form, as people do."""

@@ -72,7 +72,7 @@ def test_another_program_or_another_amendment_is_another_copy(repo, folder):
     amendments.write(folder, [AMENDED, replace(AMENDED, old=MEANING, new="最早的一次列入")])
     third = amendments.in_force(folder, repo)
     assert contracts(third)["gold.archive_credit"].column("abnormal_since").meaning == "最早的一次列入"
-    for number in range(6):
+    for number in range(amendments.KEPT):
         os.utime(first)
         amendments.write(folder, [replace(AMENDED, new=f"第{number}次")])
         amendments.in_force(folder, repo)
@@ -125,7 +125,9 @@ def test_programs_of_an_instance_read_what_is_amended_and_others_what_is_shipped
 def test_a_change_is_tried_upon_what_is_approved(repo, folder):
     again = replace(AMENDED, old=MEANING, new="最早的一次列入")
     effect = amendments.try_out([again], [AMENDED], folder, repo)
-    assert [(place, MEANING in before, "最早的一次列入" in after) for place, before, after in effect.comments] == [("gold.archive_credit.abnormal_since", True, True)]
+    assert [(place, MEANING in before, "最早的一次列入" in after) for place, before, after in effect.comments] == [
+        ("gold.archive_credit.abnormal_since", True, True)
+    ]
     with pytest.raises(Refused, match="有人先改了"):
         amendments.try_out([AMENDED], [AMENDED], folder, repo)
     assert amendments.current("field", "abnormal_since", [AMENDED], repo)["meaning"] == MEANING

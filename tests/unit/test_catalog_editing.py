@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from catalog import editing, effects
 from catalog.contract import HOME, load_contracts
+from catalog.derive import all_tables
 from catalog.editing import Edit, Refused
 from infra.settings import REPO
+from spark_jobs import pipeline
 
 
 def edit(kind, target, attribute, new):
@@ -141,6 +145,28 @@ def test_texts_of_the_dictionary_build_nothing_anew(old, new, same):
     path = Path("catalog/fields.yaml")
     assert old in FIELDS
     assert (effects.of(path, FIELDS) == effects.of(path, FIELDS.replace(old, new))) is same
+
+
+def test_only_fields_that_a_layer_names_count_for_it():
+    of = lambda words, **more: effects.of(
+        effects.DICTIONARY, yaml.safe_dump({"a": {"zh": "甲"}, "b": {"zh": "乙"}, "c": {"zh": "丙", "derived": {"of": "a"}}, **more}).encode(), words
+    )
+    assert of({b"b"}) == of({b"b"}, a={"zh": "别的"})
+    assert of({b"a"}) != of({b"a"}, a={"zh": "别的"})
+    assert of({b"a"}) != of({b"a"}, c={"zh": "别的", "derived": {"of": "a"}}), "worked out from it"
+    assert of({b"b"}) == of({b"b"}, c={"zh": "别的", "derived": {"of": "a"}})
+    assert of({b"b"}) != of({b"b"}, d={"zh": "丁", "party": {"code": "b"}})
+
+
+def test_no_field_of_a_layer_is_missed():
+    """Every column of a table that a build makes is among the fields that count for it."""
+    fields = yaml.safe_load((HOME / "fields.yaml").read_text(encoding="utf-8"))
+    for parts, layers in ((pipeline.SILVER_CODE, ("bronze", "silver")), (pipeline.GOLD_CODE, ("gold",))):
+        words = {w for p in effects.files(*parts) if p.name != "fields.yaml" for w in re.findall(rb"\w+", p.read_bytes())}
+        counted = set(effects._named(fields, words))
+        for contract in all_tables(load_contracts()).values():
+            if contract.layer in layers:
+                assert {c.name for c in contract.columns} <= counted, contract.id
 
 
 def test_of_a_contract_columns_and_rules_count_and_texts_do_not():

@@ -19,7 +19,10 @@ from infra.services.catalog import proposing, server
 
 WORD = "Right-horse-7"
 HASH = bcrypt.hashpw(WORD.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$", 1)
-PEOPLE = {n: {"role": r, "title": r, "disabled": False, "hash": HASH} for n, r in (("ann", "analyst"), ("sun", "steward"), ("tan", "steward"), ("li", "leader"))}
+PEOPLE = {
+    n: {"role": r, "title": r, "disabled": False, "hash": HASH}
+    for n, r in (("ann", "analyst"), ("sun", "steward"), ("tan", "steward"), ("li", "leader"))
+}
 SHIPPED = editing.current("field", "abnormal_since", "meaning")
 NEW = "列入后没有移出的，最早的一次"
 
@@ -39,7 +42,9 @@ class Ledger:
     def decide(self, number, decision, who, note):
         if (who == self.kept[number].who) != (decision == "withdrawn"):
             raise psycopg.errors.RaiseException
-        self.kept[number] = replace(self.kept[number], decision=decision, note=note, decided_by=who, decided_at=dt.datetime(2026, 11, 30, tzinfo=dt.UTC))
+        self.kept[number] = replace(
+            self.kept[number], decision=decision, note=note, decided_by=who, decided_at=dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
+        )
         self.order.append(number)
         return True
 
@@ -134,7 +139,13 @@ def test_nobody_approves_their_own_and_nobody_but_a_steward(sign_in, ledger):
 
 def test_what_can_not_be_is_said_where_it_is_typed(sign_in, ledger):
     client = sign_in("sun")
-    for changed, says in (({"meaning": ""}, "含义不能为空"), ({"meaning": "in English"}, "不能这样改"), ({}, "没有改动任何一项"), ({"reason": "", "meaning": NEW}, "请写明理由"), ({"classification": "秘密"}, "Not a valid choice")):
+    for changed, says in (
+        ({"meaning": ""}, "含义不能为空"),
+        ({"meaning": "in English"}, "不能这样改"),
+        ({}, "没有改动任何一项"),
+        ({"reason": "", "meaning": NEW}, "请写明理由"),
+        ({"classification": "秘密"}, "Not a valid choice"),
+    ):
         text = propose(client, **changed).text
         assert says in text, changed
     assert ledger.kept == {}

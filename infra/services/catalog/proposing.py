@@ -19,9 +19,9 @@ from wtforms import Field, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
 from catalog import amendments, editing
+from catalog.contract import STRICTNESS
 from catalog.editing import LONGEST, OPTIONAL, PERMITTED, Edit, Effect, Refused
 from catalog.site import texts
-from catalog.contract import STRICTNESS
 from infra.amendments import approved, edits_of
 from infra.ledger import Ledger, Proposal
 from infra.settings import Settings
@@ -89,7 +89,9 @@ def install(app: Flask, settings: Settings, ledgers: Ledgers, audit: Callable[[s
     def one(number: int) -> str:
         proposals, proposal = _find(ledgers, number)
         looked = _look(edits_of(proposal), approved(proposals), settings) if proposal.decision is None else None
-        return _page("changes_one.html", p=proposal, edits=edits_of(proposal), looked=looked, fate=_fates(settings, proposals).get(number), form=FlaskForm())
+        return _page(
+            "changes_one.html", p=proposal, edits=edits_of(proposal), looked=looked, fate=_fates(settings, proposals).get(number), form=FlaskForm()
+        )
 
     @pages.post("/<int:number>/decide")
     def decide(number: int) -> Response:
@@ -147,7 +149,9 @@ def _look(edits: list[Edit], before: list[Edit], settings: Settings) -> Looked:
         effect = amendments.try_out(edits, before, settings.declarations)
     except Refused as refused:
         return Looked(None, str(refused))
-    looser = tuple(f"{e.title}由“{e.old}”放宽为“{e.new}”" for e in edits if e.attribute == "classification" and STRICTNESS.index(e.new) < STRICTNESS.index(e.old))
+    looser = tuple(
+        f"{e.title}由“{e.old}”放宽为“{e.new}”" for e in edits if e.attribute == "classification" and STRICTNESS.index(e.new) < STRICTNESS.index(e.old)
+    )
     return Looked(effect, "", looser)
 
 
@@ -197,4 +201,6 @@ def _said(text: str | None) -> str:
 
 
 def _page(template: str, **more: Any) -> str:
-    return render_template(template, KINDS=KINDS, STATES=STATES, can_propose=current_user.role in PROPOSERS, can_decide=current_user.role in DECIDERS, **more)
+    return render_template(
+        template, KINDS=KINDS, STATES=STATES, can_propose=current_user.role in PROPOSERS, can_decide=current_user.role in DECIDERS, **more
+    )
