@@ -148,9 +148,13 @@ def test_texts_of_the_dictionary_build_nothing_anew(old, new, same):
 
 
 def test_only_fields_that_a_layer_names_count_for_it():
-    of = lambda words, **more: effects.of(
-        effects.DICTIONARY, yaml.safe_dump({"a": {"zh": "甲"}, "b": {"zh": "乙"}, "c": {"zh": "丙", "derived": {"of": "a"}}, **more}).encode(), words
-    )
+    def of(words, **more):
+        return effects.of(
+            effects.DICTIONARY,
+            yaml.safe_dump({"a": {"zh": "甲"}, "b": {"zh": "乙"}, "c": {"zh": "丙", "derived": {"of": "a"}}, **more}).encode(),
+            words,
+        )
+
     assert of({b"b"}) == of({b"b"}, a={"zh": "别的"})
     assert of({b"a"}) != of({b"a"}, a={"zh": "别的"})
     assert of({b"a"}) != of({b"a"}, c={"zh": "别的", "derived": {"of": "a"}}), "worked out from it"
