@@ -54,6 +54,29 @@ def test_the_pages_are_shown_after_it_and_a_folder_ends_in_a_slash(client):
     assert client.get("/tables/%2e%2e/%2e%2e/status.json").status_code == 404
 
 
+def test_pages_of_the_gates_come_without_anything_from_outside(client, people, tmp_path):
+    folder = tmp_path / "data" / "quality" / "silver"
+    (folder / "validations").mkdir(parents=True)
+    page = """<html><head><link rel="stylesheet" href="https://cdn.example/a.css"><script src="//cdn.example/b.js"></script><style>p { color: red }</style></head>
+        <body><img class="x"
+            src="https://count.example/logo.png?d=1"><p onclick="go()">期望 12 条</p><script>go()</script><a href="validations/one.html">明细</a></body></html>"""
+    for name in ("index.html", "validations/one.html"):
+        (folder / name).write_text(page, encoding="utf-8")
+    assert client.get("/gates/silver/").status_code == 302, "after the login"
+    sign_in(client)
+    for path in ("/gates/silver/", "/gates/silver/validations/one.html"):
+        answer = client.get(path)
+        for outside in ("cdn.example", "count.example", "<script", "onclick"):
+            assert outside not in answer.text
+        assert "期望 12 条" in answer.text
+        assert 'href="validations/one.html"' in answer.text
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+    for path in ("/gates/silver/no.html", "/gates/silver/../../secret.html", "/gates/bronze/", "/gates/silver/%2e%2e/%2e%2e/status.json"):
+        assert client.get(path).status_code == 404
+    people["steward"]["role"] = "district"
+    assert client.get("/gates/silver/").status_code == 403
+
+
 def test_monthly_reports_are_not_for_everybody(client, people, tmp_path):
     (tmp_path / "site" / "current" / "reports").mkdir()
     (tmp_path / "site" / "current" / "reports" / "index.html").write_text("某月月报", encoding="utf-8")

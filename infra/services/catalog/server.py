@@ -20,7 +20,7 @@ from catalog import effects
 from infra import accounts, catalog_site, credentials, settings
 from infra.ledger import Ledger
 from infra.services.base import Context
-from infra.services.catalog import proposing, signing_in
+from infra.services.catalog import data_docs, proposing, signing_in
 from infra.settings import HOST
 
 LOOK_EVERY = 15  # seconds between two looks at what readers see
@@ -106,9 +106,21 @@ def make(context: Context, follower: Follower | None = None) -> Flask:
         file = f"{path}index.html" if path in ("",) or path.endswith("/") else path
         return send_from_directory(site.resolve(), file)
 
+    @app.get("/gates/<layer>/", defaults={"path": ""})
+    @app.get("/gates/<layer>/<path:path>")
+    def gates(layer: str, path: str) -> Response:
+        if layer not in data_docs.LAYERS:
+            abort(404)
+        if current_user.role not in REPORT_READERS:
+            abort(403, "质量关口的结果供领导、数据管理员和运维查看")
+        found = data_docs.page(context.settings.folder(f"data/quality/{layer}"), path) or abort(404, "没有这一页；每次运行后只留最近一次的结果")
+        answer = Response(found, mimetype="text/html")
+        answer.headers["Content-Security-Policy"] = data_docs.POLICY
+        return answer
+
     @app.after_request
     def sealed(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers.setdefault("Content-Security-Policy", _POLICY)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         if request.endpoint != "static":
