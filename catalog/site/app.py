@@ -32,7 +32,7 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES = 12  # values of a column that its row shows; the field's page has all
 
 
-def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes], forms: bool) -> Flask:
+def make(catalog: Catalog, fuse: bytes, prints: Mapping[tuple[str, str], bytes], forms: bool = False) -> Flask:
     """The application over a catalog. ``fuse``: the program of Fuse.js. ``prints``: PDFs of the monthly reports (`pdf.prints`). ``forms``: the pages
     are served beside the forms by which stewards change declarations, and lead to them."""
     app = Flask("catalog.site", root_path=str(Path(__file__).parent))
