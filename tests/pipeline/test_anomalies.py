@@ -36,7 +36,7 @@ def test_a_drop_and_a_column_gone_half_empty_are_told_without_a_rule(published):
         send(f"往常{month:02}", 30 * month, rows(tag, month, 120 + month % 5))
     published.publish()
     assert found() == []
-    profiled = f"""SELECT count(*), count(DISTINCT p.delivery_id), min(profiled_records), max(empty_count) FROM lake.ops.column_profiles p
+    profiled = f"""SELECT count(*), count(DISTINCT delivery_id), min(profiled_records), max(empty_count) FROM lake.ops.column_profiles p
         JOIN lake.ops.deliveries d USING (delivery_id) WHERE d.file_name LIKE '%{tag}%' AND source_column = 'medium'"""
     assert published.ask("analyst", profiled) == [[12, 12, 120, 0]]
     send("骤减", 1, rows(tag, 20, 6))
