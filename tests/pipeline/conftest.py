@@ -172,4 +172,4 @@ def ingested(published: Published, tmp_path_factory: pytest.TempPathFactory) -> 
     for path in (folder, *folder.iterdir(), *folder.parents):
         if path.stat().st_uid == 0 and path != Path("/"):
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-    return published.lake("ingest", "registration_subjects", str(folder / "good.csv"), str(folder / "bad.csv")).stdout
+    return published.lake("ingest", "registration_subjects", str(folder / "good.csv"), str(folder / "bad.csv"), timeout=900).stdout
