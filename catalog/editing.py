@@ -77,7 +77,8 @@ class Edit:
 class Effect:
     """What follows from a change. ``versions``: contract → from, to and what changed (Chinese); ``breaking``: those of these that break readers.
 
-    ``comments``: what readers see in SQL and on dashboards instead, as (where, before, after). ``rebuilds``: data has to be made anew at the next run.
+    ``comments``: what readers see in SQL and on dashboards instead, as (where, before, after). ``rebuilds``: data has to be made anew at the next run;
+    never of ``ops``, which is projected anew from the ledger whenever that says something else.
     """
 
     versions: tuple[tuple[str, str, str, tuple[str, ...]], ...]
@@ -192,7 +193,7 @@ def bring_along(home: Path, before: Mapping[str, Contract]) -> Effect:
         after = load_contracts(home / "contracts", home / FIELDS)
         versions.record(after, {identity: changed for identity, _, _, changed in told}, home / "released")
     return Effect(
-        tuple(told), tuple(breaking), tuple(_comments(before, after)), any(_data(before[i]) != _data(after[i]) for i in after if i in before)
+        tuple(told), tuple(breaking), tuple(_comments(before, after)), any(_data(before[i]) != _data(c) for i, c in after.items() if i in before and c.layer != "ops")
     )
 
 
