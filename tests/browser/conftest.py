@@ -6,17 +6,17 @@ dashboards are being made. As root the browser and a Chinese font are installed 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from infra import credentials, dashboards, settings
 from infra.services import superset
@@ -67,12 +67,17 @@ class Place:
         page.goto(f"{self.base}/login/")
         # The page draws its form anew when the texts in Chinese have come; what was typed before is gone then.
         page.wait_for_load_state("networkidle", timeout=SECONDS)
+        # A moment after, the page reports that it was opened. The answer brings a session of nobody, which would take the place of the one that signing
+        # in brings; people need longer to type.
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_event("response", lambda answer: "/superset/log/" in answer.url, timeout=5_000)
+            page.wait_for_load_state("networkidle", timeout=SECONDS)
         page.get_by_label("用户名").or_(page.locator("#username")).first.fill(user)
         page.locator("#password, input[type=password]").first.fill(password or self.passwords[user])
         page.locator("button[type=submit]").click()
         page.wait_for_url("**/superset/welcome/**", timeout=SECONDS)
 
-    @contextmanager
+    @contextlib.contextmanager
     def window(self, browser: Browser, user: str, width: int, height: int) -> Iterator[Page]:
         """A page of a window of this size, in which somebody has signed in."""
         context = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN", timezone_id="Asia/Shanghai")
