@@ -193,7 +193,10 @@ def bring_along(home: Path, before: Mapping[str, Contract]) -> Effect:
         after = load_contracts(home / "contracts", home / FIELDS)
         versions.record(after, {identity: changed for identity, _, _, changed in told}, home / "released")
     return Effect(
-        tuple(told), tuple(breaking), tuple(_comments(before, after)), any(_data(before[i]) != _data(c) for i, c in after.items() if i in before and c.layer != "ops")
+        tuple(told),
+        tuple(breaking),
+        tuple(_comments(before, after)),
+        any(_data(before[i]) != _data(c) for i, c in after.items() if i in before and c.layer != "ops"),
     )
 
 
