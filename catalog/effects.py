@@ -29,8 +29,13 @@ def build_id(*parts: str) -> str:
     fields that any of the other parts names, and those that are worked out from them: another name for a column of a report builds no archive.
     """
     found = files(*parts)
-    words = {w for p in found if p.name != DICTIONARY.name for w in re.findall(rb"\w+", p.read_bytes())}
+    words = words_of(found)
     return digest(found, lambda path, content: of(path, content, words))[:16]
+
+
+def words_of(paths: Iterable[Path]) -> set[bytes]:
+    """The words that files other than the dictionary use."""
+    return {w for p in paths if p.name != DICTIONARY.name for w in re.findall(rb"\w+", p.read_bytes())}
 
 
 def files(*parts: str) -> list[Path]:

@@ -488,11 +488,11 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
     environment = dict(
         os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache")
     )
-    if arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"]):
-        environment["LAKE_DECLARATIONS"] = str(state / "declarations")  # these are about the declarations of the checkout
-    if (
-        account and arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"])
-    ):  # those write into the checkout
+    # The others are about the checkout and its own declarations, and write into it.
+    of_instance = arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"])
+    if of_instance:
+        environment["LAKE_DECLARATIONS"] = str(state / "declarations")
+    if account and of_instance:
         # Where it can write: what is compiled anew for each command costs two seconds.
         environment["PYTHONPYCACHEPREFIX"] = str(state / "home" / "pycache")
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

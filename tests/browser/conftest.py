@@ -86,6 +86,25 @@ class Place:
         yield page
         context.close()
 
+    @contextlib.contextmanager
+    def catalog_window(self, browser: Browser, user: str) -> Iterator[Page]:
+        """The catalog's first page, in a window in which somebody has signed in; nothing on the pages that are opened there may fail."""
+        address = f"http://localhost:{self.settings.port('catalog')}"
+        context = browser.new_context(viewport={"width": 1360, "height": 900}, locale="zh-CN")
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(f"{address}/")
+        self.photograph(page, "catalog-login")
+        page.get_by_label("账号").fill(user)
+        page.get_by_label("密码").fill(self.passwords[user])
+        page.get_by_role("button", name="登录").click()
+        page.wait_for_url(f"{address}/", timeout=SECONDS)
+        yield page
+        context.close()
+        assert problems == []
+
     def photograph(self, page: Page, name: str, **how: Any) -> None:
         """Keep a picture of the page with the instance, for whoever looks at it (``how``: as for a screenshot)."""
         picture = self.settings.folder("pictures") / f"{name}.png"

@@ -24,20 +24,8 @@ def address(place):
 
 @pytest.fixture
 def page(place, browser, address):
-    context = browser.new_context(viewport={"width": 1360, "height": 900}, locale="zh-CN")
-    page = context.new_page()
-    problems = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.goto(f"{address}/")
-    place.photograph(page, "catalog-login")
-    page.get_by_label("账号").fill("steward")
-    page.get_by_label("密码").fill(place.passwords["steward"])
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url(f"{address}/", timeout=SECONDS)
-    yield page
-    context.close()
-    assert problems == []
+    with place.catalog_window(browser, "steward") as opened:
+        yield opened
 
 
 def test_a_steward_finds_a_field_by_pinyin_and_reads_meaning_code_and_quality(place, page):

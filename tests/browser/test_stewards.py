@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 
 import pytest
 from boards import chart, charts_of, settled
@@ -20,29 +19,6 @@ def address(place):
     return f"http://localhost:{place.settings.port('catalog')}"
 
 
-@pytest.fixture
-def signed_in(place, browser, address):
-    """Opens the catalog as somebody; nothing on its pages may fail."""
-
-    @contextmanager
-    def as_(user):
-        context = browser.new_context(viewport={"width": 1360, "height": 900}, locale="zh-CN")
-        page = context.new_page()
-        problems = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.goto(f"{address}/")
-        page.get_by_label("账号").fill(user)
-        page.get_by_label("密码").fill(place.passwords[user])
-        page.get_by_role("button", name="登录").click()
-        page.wait_for_url(f"{address}/", timeout=SECONDS)
-        yield page
-        context.close()
-        assert problems == []
-
-    return as_
-
-
 def column_of_trino(place):
     return {name: comment for name, _, _, comment in place.ask("steward", f"SHOW COLUMNS FROM lake.ops.{DATASET}")}[FIELD]
 
@@ -55,11 +31,11 @@ def column_of_superset(place):
 
 
 @pytest.mark.timeout(1500)
-def test_a_definition_is_changed_approved_and_seen_everywhere_after_the_next_run(place, browser, signed_in, address):
+def test_a_definition_is_changed_approved_and_seen_everywhere_after_the_next_run(place, browser, address):
     before = column_of_superset(place)
     name = NAMES[1] if before == NAMES[0] else NAMES[0]
     meaning = f"{MEANING}，{'含' if name == NAMES[1] else '包括'}当天"
-    with signed_in("analyst") as page:
+    with place.catalog_window(browser, "analyst") as page:
         page.locator("#find").fill("zgqx" if before == NAMES[0] else "zgjzr")
         page.locator("#found a", has_text=FIELD).first.click(timeout=SECONDS)
         page.get_by_role("link", name="提出修改").first.click()
@@ -75,7 +51,7 @@ def test_a_definition_is_changed_approved_and_seen_everywhere_after_the_next_run
         number = page.url.rstrip("/").rpartition("/")[2]
         assert page.get_by_role("button", name="通过").count() == 0, "nobody approves their own"
         place.photograph(page, "change-proposed", full_page=True)
-    with signed_in("steward") as page:
+    with place.catalog_window(browser, "steward") as page:
         page.get_by_role("navigation").get_by_role("link", name="修改", exact=True).click()
         place.photograph(page, "changes", full_page=True)
         page.get_by_role("link", name=number, exact=True).click()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shutil
 from pathlib import Path
 
@@ -166,8 +165,7 @@ def test_no_field_of_a_layer_is_missed():
     """Every column of a table that a build makes is among the fields that count for it."""
     fields = yaml.safe_load((HOME / "fields.yaml").read_text(encoding="utf-8"))
     for parts, layers in ((pipeline.SILVER_CODE, ("bronze", "silver")), (pipeline.GOLD_CODE, ("gold",))):
-        words = {w for p in effects.files(*parts) if p.name != "fields.yaml" for w in re.findall(rb"\w+", p.read_bytes())}
-        counted = set(effects._named(fields, words))
+        counted = set(effects._named(fields, effects.words_of(effects.files(*parts))))
         for contract in all_tables(load_contracts()).values():
             if contract.layer in layers:
                 assert {c.name for c in contract.columns} <= counted, contract.id
