@@ -17,6 +17,7 @@ PUBLISHER = "publisher"
 STEWARD = "steward"
 DISTRICT = "district"
 VIEW_SCHEMAS = ("silver", "gold", "ops")
+PINNED_SCHEMAS = ("silver_pinned", "gold_pinned")  # between readers' views and tables: the version that is shown, and nothing else
 
 MASK_TEXT = "***"
 THROUGH = "through_party"
@@ -270,15 +271,15 @@ def trino_rules(contracts: Iterable[Contract], roles: Sequence[str], districts: 
     """
     if PUBLISHER not in roles:
         raise ValueError(f"role {PUBLISHER} is missing; without it nobody can publish")
-    views = "|".join(VIEW_SCHEMAS)
+    views = "|".join((*VIEW_SCHEMAS, *PINNED_SCHEMAS))
     both = f"{READ_CATALOG}|{PUBLISH_CATALOG}"
-    # OWNERSHIP creates and replaces views; the tables beneath are only read, and GRANT_SELECT lets a view pass that reading on.
+    # OWNERSHIP creates and replaces views; what lies beneath them is only read, and GRANT_SELECT lets a view pass that reading on.
     rules: list[dict[str, Any]] = [
         _rule(PUBLISHER, PUBLISH_CATALOG, views, ".*", ["SELECT", "GRANT_SELECT", "OWNERSHIP"]),
-        _rule(PUBLISHER, READ_CATALOG, views, ".*", ["SELECT"]),
+        _rule(PUBLISHER, READ_CATALOG, views, ".*", ["SELECT", "GRANT_SELECT"]),
         _rule(PUBLISHER, both, "|".join(f"{s}_tables" for s in VIEW_SCHEMAS), ".*", ["SELECT", "GRANT_SELECT"]),
         {"catalog": PUBLISH_CATALOG, "privileges": []},
-        {"catalog": both, "schema": ".*_tables", "privileges": []},
+        {"catalog": both, "schema": ".*_(tables|pinned)", "privileges": []},
     ]
     offices = sorted(set(districts))
     for contract in sorted(contracts, key=lambda c: c.id):

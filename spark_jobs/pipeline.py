@@ -29,7 +29,7 @@ from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
 
 from catalog.contract import Contract, load_contracts
-from catalog.derive import all_tables, silver_of, table_name, table_schema
+from catalog.derive import PINNED_SCHEMAS, VIEW_SCHEMAS, all_tables, silver_of, table_name, table_schema
 from catalog.effects import build_id
 from catalog.properties import Kind
 from infra import amendments, dashboards, store
@@ -495,7 +495,7 @@ def make_visible(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = F
 
 
 def _project(lake: Lake, ledger: Ledger, spark: SparkSession, anew: bool = False) -> None:
-    for schema in publish.VIEW_SCHEMAS:
+    for schema in (*VIEW_SCHEMAS, *PINNED_SCHEMAS):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     projections.project_ledger(spark, ledger, lake.contracts, anew)
 

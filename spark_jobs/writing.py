@@ -55,6 +55,15 @@ class Writer:
             self.spark.conf.unset(_STATISTICS)
         return self.spark.table(table)
 
+    def compile_by_size(self) -> None:
+        """Let Spark compile expressions to Java only for a lake of many rows (``[spark] compile_from_rows``): of few, most of a step was the compiler's.
+
+        It counts what has arrived, also what isn't loaded yet (docs/decisions/0046).
+        """
+        many = self.ledger.rows_arrived() >= self.context.settings.values["spark"]["compile_from_rows"]
+        self.spark.conf.set("spark.sql.codegen.wholeStage", str(many).lower())
+        self.spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if many else "NO_CODEGEN")
+
     def hold(self, frame: DataFrame, name: str) -> DataFrame:
         """Work rows out once and keep them with the server under a name of this session: for what only this program needs again.
 
@@ -99,7 +108,9 @@ def writing(context: Context, step: str, tables: Iterable[str]) -> Iterator[Writ
             if left:
                 for table in tables:
                     delta.fence(spark, table, ledger.take_epoch(None, table, "fence"))
-            yield Writer(context, ledger, spark, identity, stamp)
+            writer = Writer(context, ledger, spark, identity, stamp)
+            writer.compile_by_size()
+            yield writer
         finally:
             spark.stop()
             ledger.close_session(identity)

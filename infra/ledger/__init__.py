@@ -277,6 +277,10 @@ class Ledger:
         )
         return [Delivery(*row) for row in rows]
 
+    def rows_arrived(self) -> int:
+        """Rows of all deliveries that have landed."""
+        return int(self._one("SELECT coalesce(sum(row_count), 0) FROM delivery"))
+
     def revised(self) -> list[tuple[str, dt.datetime, str]]:
         """Loaded deliveries that a later one replaces (of the same feed, department and business date, with a higher revision), when the first
         of these arrived, and its id."""

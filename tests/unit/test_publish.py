@@ -1,6 +1,7 @@
 """Readers' views and the ledger's projections follow the contracts."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from trino.exceptions import TrinoUserError
@@ -10,29 +11,30 @@ from catalog.derive import all_tables, physical_columns, table_name, table_schem
 from infra.ledger import TableVersion
 from infra.problems import Problem
 from spark_jobs import publish
-from spark_jobs.publish import replay_views, view_sql
+from spark_jobs.publish import pin_sql, replay_views, view_sql
 
 CONTRACTS = load_contracts()
 MONTHLY, QUARANTINE, RELEASES = "gold.mart_registrations_monthly", "silver.registration_subjects_quarantine", "ops.releases"
 
 
 def test_a_view_names_its_columns_its_version_and_its_release():
-    sql = view_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R00000042")
-    assert "lake_publish.gold.mart_registrations_monthly" in sql
+    sql = pin_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R00000042")
+    assert "lake_publish.gold_pinned.mart_registrations_monthly" in sql
     assert "FROM lake.gold_tables.mart_registrations_monthly FOR VERSION AS OF 7" in sql
     assert "'R00000042' AS release_id" in sql
-    assert "SECURITY DEFINER" in sql
-    assert "*" not in re.sub(r"COMMENT '.*?' SECURITY", "", sql)
+    above = view_sql(CONTRACTS["gold.mart_registrations_monthly"])
+    assert above.endswith("  release_id\nFROM lake.gold_pinned.mart_registrations_monthly")
+    for text in (sql, above):
+        assert "SECURITY DEFINER" in text
+        assert "*" not in re.sub(r"COMMENT '.*?' SECURITY", "", text)
 
 
 def test_a_quote_in_a_comment_or_release_can_t_end_the_text():
-    assert "'R''1' AS release_id" in view_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R'1")
+    assert "'R''1' AS release_id" in pin_sql(CONTRACTS["gold.mart_registrations_monthly"], 7, "R'1")
 
 
 def test_a_view_of_the_ledger_is_pinned_to_nothing_and_names_its_own_release():
-    sql = view_sql(CONTRACTS[RELEASES], None, "R00000042")
-    assert sql.endswith("FROM lake.ops_tables.releases")
-    assert "R00000042" not in sql
+    assert view_sql(CONTRACTS[RELEASES]).endswith("FROM lake.ops_tables.releases")
 
 
 # --- all views again ----------------------------------------------------------------------------------------------------
@@ -62,6 +64,15 @@ class Trino:
 
     @property
     def views(self):
+        """The readers' views that were made."""
+        return [v for v in self.made if "_pinned." not in v]
+
+    @property
+    def pinned(self):
+        return [v.replace("_pinned.", ".") for v in self.made if "_pinned." in v]
+
+    @property
+    def made(self):
         return [m[1] for sql in self.asked if (m := re.match(r"CREATE OR REPLACE VIEW lake_publish\.(\S+) ", sql))]
 
 
@@ -100,7 +111,7 @@ def test_views_are_made_of_what_is_released_and_of_the_ledger(replayed):
     trino = Trino(tables.values())
     assert replayed(trino, MONTHLY, QUARANTINE) == len(trino.views)
     assert set(trino.views) == {MONTHLY, QUARANTINE} | {i for i, c in CONTRACTS.items() if c.layer == "ops"}
-    assert [sql for sql in trino.asked if "FOR VERSION AS OF 7" in sql] == [view_sql(tables[i], 7, "R00000042") for i in (MONTHLY, QUARANTINE)]
+    assert [sql for sql in trino.asked if "FOR VERSION AS OF 7" in sql] == [pin_sql(tables[i], 7, "R00000042") for i in (MONTHLY, QUARANTINE)]
     assert [sql for sql in trino.asked if sql.startswith("SELECT release_id")] == [
         f"SELECT release_id FROM lake.{i} LIMIT 1" for i in (MONTHLY, QUARANTINE)
     ]
@@ -111,19 +122,31 @@ def test_what_a_release_does_not_change_is_left_as_it_stands(replayed):
     first = Trino(tables.values())
     replayed(first, MONTHLY, QUARANTINE)
     standing = [
-        [*name.split("."), sql] for name in first.views for sql in first.asked if sql.startswith(f"CREATE OR REPLACE VIEW lake_publish.{name} ")
+        [*name.split("."), sql] for name in first.made for sql in first.asked if sql.startswith(f"CREATE OR REPLACE VIEW lake_publish.{name} ")
     ]
-    again, lost, moved = (Trino(tables.values()) for _ in range(3))
+    again, lost, unpinned, moved = (Trino(tables.values()) for _ in range(4))
     again.standing = standing
     assert replayed(again, MONTHLY, QUARANTINE) == len(first.views)
-    assert again.views == []
-    # One that has gone, or that shows another version, is made.
-    lost.standing = [row for row in standing if row[1] != "mart_registrations_monthly"]
-    replayed(lost, MONTHLY, QUARANTINE)
-    assert lost.views == [MONTHLY]
+    assert again.made == []
+    # One that has gone is made, and so is what it reads.
+    for trino, schema, pinned in ((lost, "gold", [MONTHLY]), (unpinned, "gold_pinned", [MONTHLY])):
+        trino.standing = [row for row in standing if row[:2] != [schema, "mart_registrations_monthly"]]
+        replayed(trino, MONTHLY, QUARANTINE)
+        assert (trino.views, trino.pinned) == ([MONTHLY], pinned)
+    # Of one that shows another version, only that: its columns keep their comments.
     moved.standing = [[*row[:2], row[2].replace("VERSION AS OF 7", "VERSION AS OF 6")] for row in standing]
     replayed(moved, MONTHLY, QUARANTINE)
-    assert set(moved.views) == {MONTHLY, QUARANTINE}
+    assert (moved.views, set(moved.pinned)) == ([], {MONTHLY, QUARANTINE})
+    assert not [sql for sql in moved.asked if sql.startswith("COMMENT")]
+
+
+def test_a_view_is_made_again_where_a_type_beneath_it_has_changed():
+    contract = CONTRACTS[MONTHLY]
+    columns = [replace(c, type="INT") if c.type == "BIGINT" else c for c in contract.columns]
+    assert columns != list(contract.columns)
+    other = replace(contract, columns=tuple(columns))
+    assert view_sql(contract) == view_sql(other)
+    assert publish.definition(contract) != publish.definition(other)
 
 
 def test_every_column_gets_its_comment_again(replayed):
@@ -148,7 +171,7 @@ def test_a_version_that_lacks_a_column_keeps_its_view_though_the_table_has_it(re
 
     class Older(Trino):
         def execute(self, sql):
-            if sql.startswith(f"CREATE OR REPLACE VIEW lake_publish.{MONTHLY} "):
+            if sql.startswith("CREATE OR REPLACE VIEW lake_publish.gold_pinned.mart_registrations_monthly "):
                 raise TrinoUserError({"errorName": "COLUMN_NOT_FOUND", "message": "line 1:1: Column 'marked_subjects' cannot be resolved"})
             super().execute(sql)
 
