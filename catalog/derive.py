@@ -54,11 +54,11 @@ def physical_columns(contract: Contract) -> tuple[Column, ...]:
 
 
 def view_columns(contract: Contract) -> tuple[Column, ...]:
-    """Columns of the readers' view: the table's and `release_id`, unless the table has one of its own (ops)."""
+    """Columns of the readers' view: the table's and, where it shows a version of it, `release_id`. A copy of the ledger (ops) is of no release."""
     columns = physical_columns(contract)
     if contract.layer == "bronze":
         raise ValueError(f"{contract.id} is read directly and has no view")
-    if any(c.name == contract.release_column.name for c in columns):
+    if contract.kind is Kind.PROJECTION:
         return columns
     return (*columns, contract.release_column)
 

@@ -312,7 +312,7 @@ def rules(contracts):
 
 
 @pytest.mark.parametrize("group", ["analyst", "leader", "steward", "operator"])
-@pytest.mark.parametrize("schema", ["silver_tables", "gold_tables", "ops_tables"])
+@pytest.mark.parametrize("schema", ["silver_tables", "gold_tables", "ops_tables", "silver_pinned", "gold_pinned"])
 @pytest.mark.parametrize("table", ["mart_registrations_monthly", "mart_registrations_monthly$history", "ref_area", "releases"])
 def test_tables_beneath_are_hidden(rules, group, schema, table):
     assert access(rules, group, "lake", schema, table) == (set(), {})
@@ -327,13 +327,14 @@ def test_the_publishers_catalog_is_the_publishers(rules, group):
 
 def test_hidden_schemas_are_denied_by_a_rule_not_only_by_silence(rules):
     denials = [rule for rule in rules["tables"] if rule["privileges"] == []]
-    assert {"catalog": "lake|lake_publish", "schema": ".*_tables", "privileges": []} in denials
+    assert {"catalog": "lake|lake_publish", "schema": ".*_(tables|pinned)", "privileges": []} in denials
     first_reader = next(i for i, rule in enumerate(rules["tables"]) if rule.get("group") not in (None, "publisher"))
     assert all(rules["tables"].index(rule) < first_reader for rule in denials)
 
 
 def test_the_publisher_makes_views_and_writes_no_table(rules):
     assert access(rules, "publisher", "lake_publish", "gold", "anything")[0] == {"SELECT", "GRANT_SELECT", "OWNERSHIP"}
+    assert access(rules, "publisher", "lake_publish", "gold_pinned", "anything")[0] == {"SELECT", "GRANT_SELECT", "OWNERSHIP"}
     assert access(rules, "publisher", "lake_publish", "gold_tables", "anything")[0] == {"SELECT", "GRANT_SELECT"}
     assert access(rules, "publisher", "lake", "bronze", "registration_subjects")[0] == set()
     assert not {"INSERT", "DELETE", "UPDATE"} & {p for rule in rules["tables"] for p in rule["privileges"]}
