@@ -41,6 +41,17 @@ def connect(current: Context, identity: str | None = None) -> SparkSession:
     return SparkSession.builder.remote(f"{os.environ['SPARK_REMOTE']}/;user_id=lake;session_id={chosen}").create()
 
 
+def plan_for(spark: SparkSession, many: bool, partitions: int) -> None:
+    """Let a session compile expressions, plan again by what it sees between stages and spread rows over ``partitions`` only where there are ``many`` rows.
+
+    Of few, most of a step was that (docs/decisions/0046). The results are the same.
+    """
+    spark.conf.set("spark.sql.codegen.wholeStage", str(many).lower())
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if many else "NO_CODEGEN")
+    spark.conf.set("spark.sql.adaptive.enabled", str(many).lower())
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions if many else 1))
+
+
 def interrupt(current: Context, identity: str) -> None:
     """Stop what a session is doing and close it, so that a late client of it is kept out too."""
     session = connect(current, identity)

@@ -55,14 +55,11 @@ class Writer:
             self.spark.conf.unset(_STATISTICS)
         return self.spark.table(table)
 
-    def compile_by_size(self) -> None:
-        """Let Spark compile expressions to Java only for a lake of many rows (``[spark] compile_from_rows``): of few, most of a step was the compiler's.
-
-        It counts what has arrived, also what isn't loaded yet (docs/decisions/0046).
-        """
-        many = self.ledger.rows_arrived() >= self.context.settings.values["spark"]["compile_from_rows"]
-        self.spark.conf.set("spark.sql.codegen.wholeStage", str(many).lower())
-        self.spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if many else "NO_CODEGEN")
+    def plan_by_size(self) -> None:
+        """Let Spark plan for few rows or for many (``[spark] many_rows``), by what has arrived, also what isn't loaded yet."""
+        current = self.context.settings.values["spark"]
+        many = self.ledger.rows_arrived() >= current["many_rows"]
+        session.plan_for(self.spark, many, current["shuffle_partitions"])
 
     def hold(self, frame: DataFrame, name: str) -> DataFrame:
         """Work rows out once and keep them with the server under a name of this session: for what only this program needs again.
@@ -109,7 +106,7 @@ def writing(context: Context, step: str, tables: Iterable[str]) -> Iterator[Writ
                 for table in tables:
                     delta.fence(spark, table, ledger.take_epoch(None, table, "fence"))
             writer = Writer(context, ledger, spark, identity, stamp)
-            writer.compile_by_size()
+            writer.plan_by_size()
             yield writer
         finally:
             spark.stop()

@@ -25,7 +25,7 @@ def load_waiting(writer: Writer, contract: Contract) -> dict[str, int]:
     waiting = {d.delivery_id: d for d in writer.ledger.deliveries(contract.name, "landed")}
     if not waiting:
         return {}
-    writer.compile_by_size()
+    writer.plan_by_size()
     spark, table = writer.spark, delta.ensure_table(writer.spark, contract)
     mine = F.col("delivery_id").isin(list(waiting))
     stored = spark.table(table).where(mine).select("delivery_id").distinct()
