@@ -255,9 +255,8 @@ def _put(spark: SparkSession, ledger: Ledger, contract: Contract, rows: list[tup
     """Put rows in the place of those that meet ``replaced`` (None: all), in one commit, exactly once."""
     table = table_name(contract)
     frame = spark.createDataFrame(rows, spark_schema(contract).replace(" NOT NULL", "")).coalesce(1)
-    writer = frame.write.format("delta").mode("overwrite").option("userMetadata", holds)
-    writer = writer.option("txnAppId", table).option("txnVersion", str(ledger.take_epoch(None, table, _STEP)))
-    (writer.option("replaceWhere", replaced) if replaced else writer).saveAsTable(table)
+    once = {"txnAppId": table, "txnVersion": str(ledger.take_epoch(None, table, _STEP))}
+    delta.put(frame, table, replaced, {"userMetadata": holds, **once})
 
 
 def _compact(spark: SparkSession, table: str, holds: str) -> None:

@@ -362,8 +362,11 @@ def _put(spark: SparkSession, change: _Change) -> None:
     """Write rows, with a note of what the table then holds."""
     schema = spark_schema(change.contract).replace(" NOT NULL", "")
     frame = change.rows if isinstance(change.rows, DataFrame) else spark.createDataFrame(change.rows, schema)
-    writer = frame.write.format("delta").mode(change.mode).option("userMetadata", change.holds)
-    (writer.option("replaceWhere", change.replaced) if change.replaced else writer).saveAsTable(table_name(change.contract))
+    table, note = table_name(change.contract), {"userMetadata": change.holds}
+    if change.mode == "overwrite":
+        delta.put(frame, table, change.replaced, note)
+    else:
+        frame.write.format("delta").mode(change.mode).options(**note).saveAsTable(table)
 
 
 def _whole(ledger: Ledger, sql: str) -> tuple[str, list[tuple[Any, ...]], str]:

@@ -146,7 +146,7 @@ def test_a_renamed_column_stops_the_feed_and_nothing_is_lost(published, source):
     assert [(r["code"][-9:], r["status"]) for r in arrived(published, source.tag)[before:]] == [("000000006", "迟交")]
 
 
-@pytest.mark.parametrize("injury", ["after a reading is noted", "before a reading is noted"])
+@pytest.mark.parametrize("injury", ["after a reading is noted", pytest.param("before a reading is noted", marks=pytest.mark.long)])
 def test_a_killed_reading_is_made_once(published, source, injury):
     before = len(arrived(published, source.tag))
     number = 7 if injury.startswith("after") else 8
