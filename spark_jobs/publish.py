@@ -126,7 +126,7 @@ def replay_views(context: Context, ledger: Ledger, contracts: Mapping[str, Contr
     moved = [(c, v) for c, v in wanted if v is not None and (there.get(c.id, (None, None))[1] != v or made.get(_pinned(c)) != pin_digest(c))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ledger.views_unmade([_pinned(c) for c, _ in moved])
-        pins = list(pool.map(lambda m: _pin(context, *m, release_id), moved))
+        pins = list(pool.map(lambda m: _pin(context, m[0], m[1], release_id), moved))
         kept = {c.id for (c, _), is_new in zip(moved, pins, strict=True) if not is_new}
         moved = [(c, v) for c, v in moved if c.id not in kept]
         ledger.note_views({_pinned(c): pin_digest(c) for c, _ in moved})
