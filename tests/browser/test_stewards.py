@@ -30,6 +30,7 @@ def column_of_superset(place):
     return next(c["verbose_name"] for c in columns if c["column_name"] == FIELD)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_a_definition_is_changed_approved_and_seen_everywhere_after_the_next_run(place, browser, address):
     # Trino says what is in force; a deployment of this session may have put the shipped name back into Superset.

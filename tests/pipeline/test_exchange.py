@@ -127,6 +127,7 @@ def test_an_emptied_source_deletes_nothing(published, source):
     assert "多半是误清空" not in published.lake("exchange").stdout
 
 
+@pytest.mark.long
 def test_a_renamed_column_stops_the_feed_and_nothing_is_lost(published, source):
     before = len(arrived(published, source.tag))
     with source.connection() as c:

@@ -186,6 +186,7 @@ def test_ingest_accounts_in_chinese_and_refuses_what_breaks_its_contract_alone(p
     assert states == {"good.csv": "loaded", "bad.csv": "refused"}
 
 
+@pytest.mark.long
 def test_a_restored_release_is_seen_until_another_one_is(published):
     state = "SELECT count(*), sum(fact_count) FROM lake.gold.archive_subject"
     now = published.ask("leader", state)

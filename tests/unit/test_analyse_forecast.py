@@ -110,6 +110,7 @@ def pooled(draw: np.random.Generator, number: int, models: tuple[str, ...]) -> l
     return list(np.mean(inside, axis=0))
 
 
+@pytest.mark.long
 def test_intervals_hold_what_they_promise():
     narrow, wide = pooled(fresh(), 120, ("theta",))
     assert 0.76 <= narrow <= 0.85
