@@ -48,19 +48,18 @@ def stamp(spark: SparkSession, text: str) -> None:
 
 def write(frame: DataFrame, table: str, epoch: int, mode: str, replaced: str | None = None) -> None:
     """Append to or overwrite ``table`` (or of it, the rows that meet ``replaced``) once: Delta skips a statement whose epoch it has seen."""
-    once = {"txnAppId": table, "txnVersion": str(epoch)}
-    if mode == "overwrite":
-        put(frame, table, replaced, once)
-    else:
-        frame.write.format("delta").mode(mode).options(**once).saveAsTable(table)
+    put(frame, table, mode, {"txnAppId": table, "txnVersion": str(epoch)}, replaced)
 
 
-def put(frame: DataFrame, table: str, replaced: str | None, options: Mapping[str, str]) -> None:
-    """Put rows in the place of those of ``table`` that meet ``replaced`` (None: of all), in one commit.
+def put(frame: DataFrame, table: str, mode: str, options: Mapping[str, str], replaced: str | None = None) -> None:
+    """Append rows to ``table``, or put them in the place of those that meet ``replaced`` (None: of all), in one commit.
 
     As an overwrite of rows: ``saveAsTable`` would create the table anew from them, which took ten times as long (docs/decisions/0046).
     """
-    frame.writeTo(table).options(**options).overwrite(F.expr(replaced or "true"))
+    if mode == "overwrite":
+        frame.writeTo(table).options(**options).overwrite(F.expr(replaced or "true"))
+    else:
+        frame.write.format("delta").mode(mode).options(**options).saveAsTable(table)
 
 
 def change(spark: SparkSession, statement: str, table: str, epoch: int) -> None:

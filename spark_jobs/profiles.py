@@ -256,7 +256,7 @@ def _put(spark: SparkSession, ledger: Ledger, contract: Contract, rows: list[tup
     table = table_name(contract)
     frame = spark.createDataFrame(rows, spark_schema(contract).replace(" NOT NULL", "")).coalesce(1)
     once = {"txnAppId": table, "txnVersion": str(ledger.take_epoch(None, table, _STEP))}
-    delta.put(frame, table, replaced, {"userMetadata": holds, **once})
+    delta.put(frame, table, "overwrite", {"userMetadata": holds, **once}, replaced)
 
 
 def _compact(spark: SparkSession, table: str, holds: str) -> None:

@@ -362,11 +362,7 @@ def _put(spark: SparkSession, change: _Change) -> None:
     """Write rows, with a note of what the table then holds."""
     schema = spark_schema(change.contract).replace(" NOT NULL", "")
     frame = change.rows if isinstance(change.rows, DataFrame) else spark.createDataFrame(change.rows, schema)
-    table, note = table_name(change.contract), {"userMetadata": change.holds}
-    if change.mode == "overwrite":
-        delta.put(frame, table, change.replaced, note)
-    else:
-        frame.write.format("delta").mode(change.mode).options(**note).saveAsTable(table)
+    delta.put(frame, table_name(change.contract), change.mode, {"userMetadata": change.holds}, change.replaced)
 
 
 def _whole(ledger: Ledger, sql: str) -> tuple[str, list[tuple[Any, ...]], str]:
