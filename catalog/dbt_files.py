@@ -34,7 +34,14 @@ def macro_values(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     # What the events are made of is worked out before dbt runs (spark_jobs/dbt_runs.py); its models know them by name and number.
     feeds = [{"name": f["name"], "events": [{k: e[k] for k in ("number", "event")} for e in f["events"]]} for f in timeline_feeds(contracts)]
     themes = {contract.name: list(contract.tells_of) for contract in contracts.values() if contract.tells_of}
-    typed = {feed for contract in contracts.values() for feed in contract.tells_of if f"silver.{feed}" in contract.inputs}
+    # Feeds whose records a model reads by itself; the timeline gets its statements ready-made.
+    read = {
+        source.removeprefix("silver.")
+        for contract in contracts.values()
+        if contract.kind is Kind.MART and not contract.events
+        for source in contract.inputs
+    }
+    typed = {name for name in read if (feed := contracts.get(f"bronze.{name}")) is not None and feed.record_key}
     records = {name: {c.name: c.type.lower() for c in physical_columns(records_of(contracts[f"bronze.{name}"]))} for name in sorted(typed)}
     return {"timeline_feeds": feeds, "stated_groups": stated, "theme_feeds": themes, "record_types": records}
 

@@ -39,6 +39,7 @@ USES, STATUS, UNMAPPED = "silver.mapping_use", "silver.mapping_status", "silver.
 PARTY = "silver.party"
 PROBLEMS, LINKS = "silver.quality_problem", "silver.identity_link"
 TIMELINE, ENFORCEMENT = "gold.archive_timeline", "gold.archive_enforcement"
+COMMON, PRIVATE = "gold.archive_links", "gold.archive_private"
 MONTHLY, MARKS = "gold.mart_registrations_monthly", "gold.mart_subject_marks_monthly"
 EXIT, EXITS, ECONOMY = "gold.archive_exit", "gold.mart_exits_monthly", "gold.economy_indicators"
 FORECAST, COURSE = "gold.economy_forecast", "gold.economy_monthly"
@@ -359,6 +360,8 @@ def judge_gold(
     about = (table_name(contracts[i]) for i in (OF_MARKS, MARK_RIGHTS, MARK_ALERTS, MARK_MONTHS))
     figures += _trademarks(at, rows, parent, *about)
     figures += _timeline(contracts, at, rows, part, {name for name in records if not _as_in(parent, at[name])})
+    figures += _links(contracts, at, rows, part, parent)
+    figures += _private(contracts, at, rows, part, parent)
     if before := baseline.get(archive):
         description = f"与当前发布相比不应减少一成以上（当前 {before.row_count}）"
         least = round(before.row_count * (1 - LARGEST_LOSS))
@@ -593,6 +596,68 @@ def _timeline(
         fines = rows[enforcement].agg(F.sum("fine_amount").alias("figure"))
         found.append(Figure("fines_conserved", at[enforcement], fines, float(decided), float(decided), says))
     return found
+
+
+def _links(
+    contracts: Mapping[str, Contract],
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    part: Mapping[str, DataFrame],
+    parent: Mapping[str, TableVersion],
+) -> list[Figure]:
+    """That what subjects have in common is told of all of them alike, and that addresses which are written alike are one."""
+    links, archive = table_name(contracts[COMMON]), table_name(contracts[ARCHIVE])
+    if _as_in(parent, at[links]):
+        return []
+    key, place = ["common_kind", "common_key"], ["registered_address", "district_code"]
+    new, mine = part.get(links, rows[links]), rows[links]
+    if links in part:
+        mine = mine.join(F.broadcast(new.select(*key).distinct()), key, "left_semi")
+    several = mine.groupBy(*key).agg(
+        F.count("*").alias("n"), F.min("common_subjects").alias("least"), F.max("common_subjects").alias("most"),
+        F.expr("sum(CASE WHEN common_subject_ids IS NULL THEN 0 ELSE size(common_subject_ids) END)").alias("others"),
+    )  # fmt: skip
+    uneven = several.where("least <> n OR most <> n OR others <> CASE WHEN n BETWEEN 2 AND 20 THEN n * (n - 1) ELSE 0 END").select("common_key")
+    addressed = rows[archive].where("registered_address RLIKE '[0-9]号' AND district_code IS NOT NULL").select("subject_id", *place)
+    if archive in part:
+        addressed = addressed.join(F.broadcast(part[archive].select(*place).distinct()), place, "left_semi")
+    keyed = addressed.join(rows[links].where("common_kind = 'same_address'").select("subject_id", "common_key"), "subject_id", "left")
+    told = F.expr("count(*) <> count(common_key) OR min(common_key) <> max(common_key)").alias("is_apart")
+    apart = keyed.groupBy(*place).agg(told).where("is_apart").select("district_code")
+    return [
+        Figure("links_agree", at[links], uneven, 0, 0, "相同之处在各主体的行上所说的户数、对方应彼此一致"),
+        Figure(
+            "links_of_subjects", at[links], _missing(new, rows[archive].select("subject_id"), links in part), 0, 0, "关联线索的主体都应在主体档案中"
+        ),
+        Figure("addresses_linked", at[links], apart, 0, 0, "同一区内写法完全相同、有门牌的住所，应有同一个相同之处"),
+    ]
+
+
+def _private(
+    contracts: Mapping[str, Contract],
+    at: Mapping[str, TableVersion],
+    rows: Mapping[str, DataFrame],
+    part: Mapping[str, DataFrame],
+    parent: Mapping[str, TableVersion],
+) -> list[Figure]:
+    """That the archive of traders and private enterprises has each of them and no other, and in its new rows all that stands of them in the timeline."""
+    private, archive, timeline = (table_name(contracts[i]) for i in (PRIVATE, ARCHIVE, TIMELINE))
+    if all(_as_in(parent, at[name]) for name in (private, archive, timeline)):
+        return []
+    kinds = (
+        rows[archive].where("subject_category = 'individual' OR subject_category = 'enterprise' AND ownership_group = 'private'").select("subject_id")
+    )
+    many, new = kinds.count(), part.get(private, rows[private])
+    events = rows[timeline].where("is_standing AND event_feed IN ('penalties', 'complaints', 'trademark_applications')")
+    counts = F.expr("coalesce(sum(penalties_count + complaints_count + marks_applied_count), 0)")
+    told = events.join(new.select("subject_id"), "subject_id", "left_semi").count()
+    says = f"个体私营档案应有每个个体工商户和私营企业（{many} 个），没有别的"
+    adds = f"个体私营档案新的各行的处罚、诉求、商标申请合计应等于主体事项中现在成立的（{told} 项）"
+    return [
+        Figure("private_conserved", at[private], rows[private].select("subject_id"), many, many, says),
+        Figure("private_of_kinds", at[private], _missing(new, kinds, private in part), 0, 0, "个体私营档案的主体都应是个体工商户或私营企业"),
+        Figure("private_adds_up", at[private], new.agg(counts.alias("figure")), told, told, adds),
+    ]
 
 
 def _in(values: Iterable[str]) -> str:

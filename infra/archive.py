@@ -31,6 +31,9 @@ SECTIONS = {
     "住所": ("registered_address", "district_name", "district_confidence", "district_reason", "province_name", "region_name"),
     "质量与来历": ("quality_marks", "fact_count", "conflict_count", "effective_from", "first_known_at", "known_at", "value_kind", "release_id"),
 }  # fmt: skip
+# What themes repeat of the archive itself, and what says nothing to a reader.
+_SAID_ABOVE = {*SECTIONS["标识"], *SECTIONS["登记"], *SECTIONS["注册资金"], *SECTIONS["住所"], "district_code", "supervising_district_code", "common_key", "known_at", "write_number"}  # fmt: skip
+_LINKS, _PRIVATE = "gold.archive_links", "gold.archive_private"
 MOST, MOST_EVENTS, MOST_MATTERS = 20, 30, 5
 _AT_ONCE = 1000  # numbers that are asked for in one statement
 _NO_CHANGE = {"delivery_id", "row_number", "known_at", "content_hash", "effective_from", "subject_id", "release_id", "fact_outcome", "quality_marks"}
@@ -110,7 +113,8 @@ def show(context: Context, wanted: str, user: str, password: str, as_json: bool,
             events = _if_there(cursor, _STANDING, [subject["subject_id"]])
         else:
             subject, history, events, says = _as_known(cursor, contracts, subject, history, at, wanted)
-        themes = [] if at else [(c, _theme(cursor, c, subject["subject_id"])) for c in contracts.values() if c.tells_of]
+        shown = [] if at else [c for c in contracts.values() if c.tells_of or c.id in (_LINKS, _PRIVATE)]
+        themes = [(c, _theme(cursor, c, subject["subject_id"])) for c in shown]
     if as_json:
         parts = {
             "archive": _plain(subject),
@@ -292,7 +296,8 @@ def _print(out: Console, archive: Contract, facts: Contract, feed: Contract, sub
 
 
 def _theme(cursor: Any, archive: Contract, subject_id: str) -> list[dict[str, Any]]:
-    return _if_there(cursor, f"SELECT * FROM lake.gold.{archive.name} WHERE subject_id = ?", [subject_id])  # noqa: S608 - a name of a contract
+    shared = " AND common_subjects > 1" if archive.id == _LINKS else ""  # of what it has in common with nobody there are rows, too
+    return _if_there(cursor, f"SELECT * FROM lake.gold.{archive.name} WHERE subject_id = ?{shared}", [subject_id])  # noqa: S608 - a name of a contract
 
 
 def _print_theme(out: Console, archive: Contract, rows: list[dict[str, Any]], most: int | None) -> None:
@@ -300,7 +305,7 @@ def _print_theme(out: Console, archive: Contract, rows: list[dict[str, Any]], mo
     if not rows:
         return
     title = archive.title.removesuffix("档案")
-    own = [c for c in archive.columns if not c.reserved and c.name not in ("subject_id", "known_at", "write_number")]
+    own = [c for c in archive.columns if not c.reserved and c.name not in _SAID_ABOVE]
     said = [c for c in own if any(row[c.name] not in (None, 0, False) for row in rows)]
     if archive.keys == ("subject_id",):
         out.print(f"\n[bold cyan]{title}[/]")

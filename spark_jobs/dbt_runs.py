@@ -28,6 +28,7 @@ STATEMENT = """event_feed STRING, record_id STRING, content_hash STRING, effecti
     row_number BIGINT, value_kind STRING, statement_order BIGINT,
     events ARRAY<STRUCT<number: INT, party_key: STRING, section: STRING, event: STRING, occurred_on: DATE, matter: STRING, summary: STRING>>"""
 _ROW = ("event_feed", "delivery_id", "row_number")
+_LINKING = ("shareholders", "key_persons")
 # Months in which a changed subject is or was counted: all registration dates that any of its records states, or stated before it was withdrawn.
 _CHANGED_MONTHS = """
     SELECT DISTINCT cast(trunc(registration_date, 'MM') AS date) AS registration_month FROM (
@@ -68,10 +69,16 @@ def build(context: Context, writer: Writer, contracts: Mapping[str, Contract], c
     if not anew:
         # All records of changed subjects, read once: they lie anywhere among those of all others.
         ids = writer.spark.table("work.changed_subject").select("subject_id").distinct()
+        several = ids.count()
         facts = writer.spark.table("silver_tables.subject_registration")
-        writer.hold(facts.join(sent_along(ids, ids.count()), "subject_id", "left_semi"), "changed_fact")
+        writer.hold(facts.join(sent_along(ids, several), "subject_id", "left_semi"), "changed_fact")
         writer.hold(writer.spark.sql(_CHANGED_MONTHS), "changed_month")
-        ids.union(writer.spark.table("touched_subject")).createOrReplaceTempView("concerned_subject")
+        concerned = ids.union(writer.spark.table("touched_subject"))
+        concerned.createOrReplaceTempView("concerned_subject")
+        # What subjects have in common follows from the register, shares and key persons.
+        linked = told is None or bool(told & set(_LINKING))
+        (concerned if linked else ids).createOrReplaceTempView("linked_subject")
+        spared += [name for name, needed in (("archive_links", linked), ("archive_private", told is None or bool(told))) if not (needed or several)]
         writer.hold(writer.spark.sql(_EXIT_MONTHS_BEFORE), "exit_month_before")
     result = invoke(context, writer.session_id, "build", "--exclude", "test_type:unit", *spared, *(["--full-refresh"] if anew else []))
     if not result.success:

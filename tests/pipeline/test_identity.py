@@ -44,6 +44,13 @@ def archive(published, wanted, *options, user="analyst"):
     return json.loads(published.lake("archive", wanted, "--json", *options, env=account).stdout)
 
 
+def shared(published, name):
+    """(code, how many are at the address, the others' names) of each subject of a name."""
+    sql = f"""SELECT a.credit_code, l.common_subjects, array_join(l.common_subject_names, '、') FROM lake.gold.archive_links l
+        JOIN lake.gold.archive_subject a USING (subject_id) WHERE a.subject_name = '{name}' AND l.common_kind = 'same_address' ORDER BY 1"""
+    return published.ask("leader", sql)
+
+
 def exits(published, it):
     """(status, when it left, when it was struck off) of the two of which one leaves and one comes back."""
     sql = f"""SELECT exit_status, CAST(ended_on AS varchar), CAST(revoked_on AS varchar) FROM lake.gold.archive_exit JOIN lake.gold.archive_subject USING (subject_id)
@@ -94,6 +101,8 @@ def test_a_subject_outlives_its_code(published, first_wave):
     assert [e for _, e, *_ in events(of_wrong)] == ["行政处罚", "行政处罚", "设立登记"]
     assert (of_wrong["complaint"], of_wrong["property"]) == ([], [])
     assert exits(published, it) == [["revoked", None, "2018-04-20"]] * 2
+    assert shared(published, moved) == [[c, 2, moved] for c in sorted([it.old, it.new])]
+    assert shared(published, it.gone[1]) == [[it.gone[0], 2, it.back[1]]]
     counted = exits_of_a_year(published, 2018)
     moment = datetime.now(UTC).isoformat()
 
@@ -116,6 +125,7 @@ def test_a_subject_outlives_its_code(published, first_wave):
     assert published.ask("analyst", short) == [["ambiguous", None]], "there are two of them now"
     assert subjects(published, [moved]) == [[moved, it.new, [it.old], 2]]
     assert published.ask("steward", review) == []
+    assert shared(published, moved) == [[it.new, 1, None]], "who is one shares nothing with himself"
     links = "SELECT link_kind, count(*) FROM lake.silver.identity_link WHERE {} GROUP BY 1 ORDER BY 1"
     assert published.ask("steward", links.format(f"first_value = '{it.old}' AND link_kind = 'code_correction'")) == [["code_correction", 1]]
     assert published.ask("steward", links.format(f"first_value = '{it.unheard[0]}'")) == [["code_correction", 1]]

@@ -35,9 +35,11 @@ class Codes:
         self.gone, self.back = ((code(chance), f"广州市测试{what}{self.tag}有限公司") for what in ("退出", "恢复"))
 
     def send(self, published):
-        place = "2019-02-03,广州市天河区一路"
+        place = f"2019-02-03,广州市天河区测试{self.tag}路"
         published.send(f"一_{self.tag}_2019-03-31.csv", [f"{self.moved},{self.old},{place}1号", f"{self.wrong},{self.typed},{place}2号"])
-        published.send(f"退_{self.tag}_2018-03-31.csv", [f"{name},{c},2018-02-03,广州市花都区一路9号" for c, name in (self.gone, self.back)])
+        published.send(
+            f"退_{self.tag}_2018-03-31.csv", [f"{name},{c},2018-02-03,广州市花都区测试{self.tag}路9号" for c, name in (self.gone, self.back)]
+        )
         self._send_exits(published, "退出", *(f"{','.join(of)},吊销,2018-04-20,逾期未报" for of in (self.gone, self.back)))
         published.send(f"二_{self.tag}_2019-04-30.csv", [f"{self.moved},{self.new},{place}1号", f"{self.wrong},{mistyped(self.typed)},{place}2号"])
         lines = [

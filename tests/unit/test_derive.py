@@ -353,6 +353,8 @@ GOLD = THEMES | {
     f"gold.{n}"
     for n in (
         "activity_monthly",
+        "archive_links",
+        "archive_private",
         "archive_subject",
         "archive_timeline",
         "economy_backtest",

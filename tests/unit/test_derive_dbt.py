@@ -61,7 +61,8 @@ def test_unit_tests_use_columns_of_the_contracts(contracts):
             expected = [(f"gold.{test['model']}", test["expect"]["rows"])]
             # What a run hands over in `work` has no contract.
             inputs = [given for given in test["given"] if not given["input"].startswith("source('work',")]
-            for name, rows in [(by_source[given["input"]].id, given["rows"]) for given in inputs] + expected:
+            sources = by_source | {"this": contracts[f"gold.{test['model']}"]}
+            for name, rows in [(sources[given["input"]].id, given["rows"]) for given in inputs] + expected:
                 known = {column.name for column in contracts[name].columns}
                 # Rows as SQL (dbt can't write a list from YAML) name each column behind its value.
                 named = re.findall(r" as (\w+)(?=,|$)", rows, re.M) if isinstance(rows, str) else [key for row in rows for key in row]
