@@ -15,6 +15,9 @@ them squatters'; the brute force finds 93 % of the squatters'), each and on aver
     precision of the first 100               0.62, 1.00: 0.81       0.022            0.960
     precision where 90 % are found           0.036, 0.236: 0.136    0.013            0.964
 
+In a city five times as large (400,000 subjects, draw 327689, 2026-12-01: 1,142 squatters' filings with a candidate of 68,877 alerts; the brute force finds
+98 % of them) the first hundred were all right, 0.93 of those called suspect, which were 0.79 of all; at a recall of 0.9 precision was 0.16.
+
 Known 210 days after filing; on the day of filing 0.961, 0.77, 0.111. Called suspect: precision 0.93 (0.87, 0.98), recall 0.67 (0.55, 0.79). Whoever
 files once leaves nothing but likeness: that is what lacks to the best, who knows the very tables that the simulator draws from. Of which city an
 applicant is would tell much here, and isn't asked: outsiders do as they please in the sandbox, and are no squatters for being from elsewhere. Those
