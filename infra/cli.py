@@ -915,11 +915,23 @@ def lock() -> None:
         subprocess.run(argv, check=True, cwd=folder)
 
 
+def _say(problem: Problem) -> None:
+    why = problem.why.replace("\n", "\n       ")
+    err.print(f"lake: {problem.what}\n  why: {why}\n  do:  {problem.do}", markup=False, soft_wrap=True)
+
+
 def main() -> None:
     try:
         app()
     except Problem as problem:
-        err.print(f"lake: {problem.what}\n  why: {problem.why}\n  do:  {problem.do}", markup=False, soft_wrap=True)
+        _say(problem)
+        sys.exit(1)
+    except ValueError as error:
+        from catalog.contract import ContractError  # slow to import, and not needed by all commands
+
+        if not isinstance(error, ContractError):
+            raise
+        _say(Problem(f"合同有 {len(error.problems)} 处问题", "\n".join(error.problems), "逐条改正后运行 ./lake contracts check"))
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("\nlake: stopped; run the same command again to go on")
