@@ -656,6 +656,10 @@ class _Reader:
                 re.compile(arguments["pattern"])
             except re.error as error:
                 self.problem(place, f"pattern is no regular expression ({error}); correct it")
+            else:
+                if not _of_whole_text(arguments["pattern"]):
+                    whole = f"^({arguments['pattern'].removeprefix('^')})$"
+                    self.problem(place, f"a part of the text would do for this pattern; write '{whole}', or '^(?!.*…)' for what must not stand in it")
         named = tuple(arguments.get("properties", [])) if column is None else (column,)
         for name in named:
             if name not in {c.name for c in columns}:
@@ -676,6 +680,17 @@ class _Reader:
             dimension=custom.dimension,
             description=description,
         )
+
+
+def _of_whole_text(pattern: str) -> bool:
+    """Whether a pattern is about the whole text: between ^ and $ with alternatives in a group, or one that only says after ^ what must not come, `^(?!…)`.
+
+    Rows, expectations and other tools that read the contract search for a pattern, so an unanchored one lets a text pass of which a part fits.
+    """
+    bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL)  # no escapes, no sets
+    while (outer := re.sub(r"\((\?!)?[^()]*\)", lambda group: "\0" if group[1] else "x", bare)) != bare:  # no groups
+        bare = outer
+    return re.fullmatch(r"\^[^|]*\$|\^\0+", bare, re.DOTALL) is not None
 
 
 def logical_type(spark_type: str) -> str:

@@ -63,13 +63,13 @@ def check(resources: Sequence[Resource]) -> list[Fault]:
 def _required(r: Resource) -> Iterator[Finding]:
     stated = {
         "信息资源名称": (r.name, "契约 businessName"),
-        "信息资源代码": (r.code, "运行 python -m catalog.directory_register 编号"),
+        "信息资源代码": (r.code, "运行 ./lake contracts release 编号"),
         "信息资源提供方": (r.provider, "catalog/departments.yaml 的 bodies"),
         "信息资源提供方代码": (r.provider_code, "catalog/departments.yaml 的 bodies"),
         "信息资源摘要": (r.summary, "契约 description"),
         "共享类型": (r.sharing, "契约 sharing"),
         "更新周期": (r.update_cycle, "契约 slaProperties frequency"),
-        "发布日期": (r.issued, "运行 python -m catalog.directory_register 登记"),
+        "发布日期": (r.issued, "运行 ./lake contracts release 登记"),
     }
     for item, (value, where) in stated.items():
         if not value.strip():

@@ -26,7 +26,7 @@ from datacontract.model.changelog import ChangelogEntry, ChangelogType
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from catalog import places
-from catalog.contract import HOME, RESERVED, STRICTNESS, Contract, load_contracts, resolved
+from catalog.contract import HOME, RESERVED, STRICTNESS, Contract, ContractError, load_contracts, resolved
 from catalog.properties import Kind
 
 RELEASED = HOME / "released"
@@ -351,7 +351,11 @@ def _chinese(entry: BreakingChangeEntry, before: Tree, after: Tree) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    contracts = load_contracts()
+    try:
+        contracts = load_contracts()
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return 1
     match arguments:
         case ["check"]:
             problems = check(contracts, load_released())

@@ -379,7 +379,26 @@ class Installer:
             (temporary / ".sha256").write_text(self.accepted_artifacts()[archive.name])
             temporary.rename(target)
 
+    def refuse_links_outside(self, everything: bool) -> None:
+        """Stop before anything is built or deleted behind a link that leads out of the checkout: what lies there may be another's."""
+        found = []
+        for env in ENVIRONMENTS if everything else ENVIRONMENTS[:1]:
+            links = self._links_outside(self.made / "env", self.made / "env" / env)
+            found += links if links and not self.environment_ready(env) else []
+        links = self._links_outside(self.engines, *(self.engines / part for part in ("jars", *_ARCHIVES))) if everything else []
+        found += links if links and not self.engines_ready() else []
+        if found:
+            raise Refusal(
+                f"nothing was installed in {found[0]}",
+                f"it is a link to {found[0].resolve()}, outside of this checkout, and what is there is not what this checkout needs: building would destroy it",
+                f"remove the link (rm {found[0]}) and run the command again to install here, or work in the checkout that it belongs to",
+            )
+
+    def _links_outside(self, *paths: Path) -> list[Path]:
+        return [p for p in paths if p.is_symlink() and not p.resolve().is_relative_to(self.repo.resolve())]
+
     def install(self, everything: bool) -> None:
+        self.refuse_links_outside(everything)
         for folder in (self.made, self.engines, self.logs, self.made / "env"):
             folder.mkdir(parents=True, exist_ok=True)
         with (self.made / "install.lock").open("w") as lock:
@@ -474,8 +493,8 @@ def move_within_reach(repo: Path) -> Path:
     return home
 
 
-def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_passwd | None) -> None:
-    """Replace this process by the command line, as the service user when run as root."""
+def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_passwd | None, checkout: Path | None = None) -> None:
+    """Replace this process by the command line, as the service user when run as root. ``checkout``: where the command was given, if not there."""
     instance = os.environ.get("LAKE_INSTANCE") or "main"
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", instance):
         raise Refusal(
@@ -489,7 +508,10 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
         os.environ, LAKE_REPO=str(installer.repo), LAKE_INSTANCE=instance, PYTHONSAFEPATH="1", PYTHONPYCACHEPREFIX=str(installer.made / "pycache")
     )
     # The others are about the checkout and its own declarations, and write into it.
-    of_instance = arguments[:1] not in (["test"], ["bench"]) and arguments[:2] not in (["catalog", "set"], ["catalog", "adopt"])
+    declares = arguments[:1] == ["contracts"] or arguments[:2] in (["catalog", "set"], ["catalog", "adopt"])
+    of_instance = not declares and arguments[:1] not in (["test"], ["bench"])
+    if arguments[:1] == ["contracts"] or arguments[:2] == ["catalog", "set"]:
+        environment["LAKE_REPO"] = str(checkout or installer.repo)  # a copy of it is thrown away
     if of_instance:
         environment["LAKE_DECLARATIONS"] = str(state / "declarations")
     if account and of_instance:
@@ -505,7 +527,7 @@ def hand_over(installer: Installer, arguments: list[str], account: pwd.struct_pa
         environment.pop("XDG_CACHE_HOME", None)
         if not os.access(os.getcwd(), os.X_OK):
             os.chdir("/")
-    os.umask(0o077)
+    os.umask(0o022 if declares else 0o077)  # the services' user reads declarations
     python = str(installer.python("lake"))
     os.execve(python, [python, "-P", "-m", "infra.cli", *arguments], environment)
 
@@ -515,6 +537,7 @@ def main() -> int:
     os.umask(0o022)
     try:
         account = service_user() if os.geteuid() == 0 else None
+        checkout = repo
         if account and not reachable(repo):
             repo = move_within_reach(repo)
         installer = Installer(repo)
@@ -527,7 +550,7 @@ def main() -> int:
         if command == "install":
             print("Installed. Next: ./lake up or ./lake demo")
             return 0
-        hand_over(installer, arguments, account)
+        hand_over(installer, arguments, account, checkout)
     except Refusal as refusal:
         print(f"lake: {refusal.what}\n  why: {refusal.why}\n  do:  {refusal.do}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -36,6 +36,8 @@ trademark_app = typer.Typer(help="商标：查近似的名称，看抢注预警�
 app.add_typer(trademark_app, name="trademark")
 catalog_app = typer.Typer(help="数据目录：信息资源目录。", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
+contracts_app = typer.Typer(help="合同：一次核对合同和随之要改的各处，登记版本。", no_args_is_help=True)
+app.add_typer(contracts_app, name="contracts")
 lineage_app = typer.Typer(help="血缘：以 OpenLineage 事件交给别的目录（OpenMetadata、DataHub、Marquez）。", no_args_is_help=True)
 app.add_typer(lineage_app, name="lineage")
 rectify_app = typer.Typer(help="整改台账：发现、派单、反馈供数部门、异议、豁免，直到后来的批次真正改正。", no_args_is_help=True)
@@ -462,6 +464,24 @@ def lineage_send(files: Annotated[list[Path], typer.Argument(metavar="FILE…", 
     from infra import lineage  # slow to import, and not needed by the other commands
 
     lineage.send_files(started_context(), files, out)
+
+
+@contracts_app.command("check")
+def contracts_check() -> None:
+    """核对全部合同，以及版本、规则、部门和职能、信息资源目录、dbt 文件，逐条说明怎样改；不起服务。有问题时以 1 结束。"""
+    from infra import contracts  # slow to import, and not needed by the other commands
+
+    if not contracts.check(REPO, out):
+        raise typer.Exit(1)
+
+
+@contracts_app.command("release")
+def contracts_release() -> None:
+    """登记合同现在的版本，给目录编号，更新 dbt 文件，列出写了哪些文件；由工作副本的主人提交。有问题时什么都不写。"""
+    from infra import contracts  # slow to import, and not needed by the other commands
+
+    if not contracts.release(REPO, out):
+        raise typer.Exit(1)
 
 
 @catalog_app.command("build")
@@ -915,11 +935,23 @@ def lock() -> None:
         subprocess.run(argv, check=True, cwd=folder)
 
 
+def _say(problem: Problem) -> None:
+    why = problem.why.replace("\n", "\n       ")
+    err.print(f"lake: {problem.what}\n  why: {why}\n  do:  {problem.do}", markup=False, soft_wrap=True)
+
+
 def main() -> None:
     try:
         app()
     except Problem as problem:
-        err.print(f"lake: {problem.what}\n  why: {problem.why}\n  do:  {problem.do}", markup=False, soft_wrap=True)
+        _say(problem)
+        sys.exit(1)
+    except ValueError as error:
+        from catalog.contract import ContractError  # slow to import, and not needed by all commands
+
+        if not isinstance(error, ContractError):
+            raise
+        _say(Problem(f"合同有 {len(error.problems)} 处问题", "\n".join(error.problems), "逐条改正后运行 ./lake contracts check"))
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("\nlake: stopped; run the same command again to go on")

@@ -32,8 +32,8 @@ def feed(name: str) -> Contract:
     """
     feeds = {c.name: c for c in load_contracts().values() if c.kind is Kind.FEED}
     if name.removeprefix("bronze.") not in feeds:
-        known = "、".join(f"{n}（{c.chinese}）" for n, c in feeds.items())
-        raise Problem(f"没有数据源 {name}", f"已登记的数据源：{known}", "写其中一个名称")
+        known = "\n".join(f"{n}（{c.title}）" for n, c in feeds.items())
+        raise Problem(f"没有数据源 {name}", f"现有的数据源：\n{known}", "写其中一个名称")
     return feeds[name.removeprefix("bronze.")]
 
 

@@ -287,11 +287,11 @@ def records(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[int
     Raises:
         Refused: the file is none of ours, is damaged, or its columns are not those of the contract; also after some records.
     """
-    for number, (table, (_, cells, raw)) in enumerate(_rows(contract, path, scratch), 1):
+    for number, (table, (_, cells, raw)) in enumerate(rows_of(contract, path, scratch), 1):
         yield number, None if cells is None else dict(zip(table.columns, cells, strict=True)), raw
 
 
-def _rows(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[tables.Table, readers.Row]]:
+def rows_of(contract: Contract, path: Path, scratch: Path) -> Iterator[tuple[tables.Table, readers.Row]]:
     """``records`` without a dictionary for each: the table that it stands in, its line there, its cells, its raw text."""
     without_table, tabled = [], False
     with found(path, scratch) as file:
@@ -324,7 +324,7 @@ def _write_records(contract: Contract, delivery: Delivery, source: Path, target:
         # Names, codes, addresses and scopes are nearly all distinct: dictionaries of them cost time, and zstd packs as well without.
         with pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer:
             group: list[pa.RecordBatch] = []
-            for table, rows in _batches(_rows(contract, source, target.parent)):
+            for table, rows in _batches(rows_of(contract, source, target.parent)):
                 group.append(_batch(schema, delivery.delivery_id, count + 1, table, rows))
                 count += len(rows)
                 if sum(batch.num_rows for batch in group) >= GROUP_ROWS:

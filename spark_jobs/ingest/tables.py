@@ -27,7 +27,8 @@ Record = tuple[int, dict[str, str] | None, str]
 
 @dataclass(eq=False)  # two sheets may be alike
 class Table:
-    """A sheet with its header. ``confidence``: the share of the header row's filled cells that name a column, 0 to 1.
+    """A sheet with its header. ``headers``: what it calls each of ``columns``. ``confidence``: the share of the header row's filled cells that
+    name a column, 0 to 1.
 
     ``rows``: the records, each as its number, its cells in the order of ``columns`` and "", or its number, None and the text that could
     not be split. ``notes`` says, once they are read, which rows were no records and why.
@@ -37,6 +38,7 @@ class Table:
     header_row: int
     confidence: float
     columns: list[str]
+    headers: list[str]
     rows: Iterator[Row]
     notes: list[str] = field(default_factory=list)
 
@@ -84,8 +86,9 @@ def table(contract: Contract, sheet: Sheet, padded: bool) -> Table | None:
     columns = _bind(contract, bindings, sheet.name, number, cells or [])
     sheet.width = len(columns)
     filled = sum(1 for c in cells or [] if c.strip())
-    found = Table(sheet.name, number, _hits(bindings, cells or []) / max(filled, 1), columns, iter(()))
-    found.rows = _records(found, [tidy(c) for c in cells or []], rows, padded)
+    headers = [tidy(c) for c in (cells or [])[: len(columns)]]
+    found = Table(sheet.name, number, _hits(bindings, cells or []) / max(filled, 1), columns, headers, iter(()))
+    found.rows = _records(found, rows, padded)
     return found
 
 
@@ -130,9 +133,8 @@ def _is_footer(first: str, cells: Cells, width: int) -> bool:
     return len(filled) <= max(1, width * FOOTER_SHARE) or (first in TOTALS and all(_TOTAL.fullmatch(text) for text in filled if text != first))
 
 
-def _records(found: Table, header: list[str], rows: Iterator[Row], padded: bool) -> Iterator[Row]:
-    width = len(found.columns)
-    header = header[:width]
+def _records(found: Table, rows: Iterator[Row], padded: bool) -> Iterator[Row]:
+    width, header = len(found.columns), found.headers
     for number, cells, raw in rows:
         if cells is None:
             yield number, None, raw

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple, Protocol
@@ -369,6 +369,21 @@ def _code_checks(code: str | None) -> bool:
 # --- from the contract -------------------------------------------------------------------------------------------------
 
 
+def faults(feed: Contract) -> Iterator[str]:
+    """Why no row can be judged by a rule of a feed whose contract is otherwise valid, in Chinese, a line for each rule."""
+    known = COLUMN_CHECKS.keys() if feed.record_key else COLUMN_CHECKS.keys() | CHECKS.keys()
+    for rule in _row_rules(feed):
+        place = f"{feed.layer}/{feed.path.name}: quality {rule.id}"
+        if (name := rule.arguments.get("check")) and name not in known:
+            yield f"{place}: 没有 check: {name}；可用的：{'、'.join(sorted(known))}"
+        if (rule.operator, rule.threshold) != ("mustBe", 0):
+            yield f"{place}: 逐条判断的规则只能写 mustBe: 0；请改正"
+
+
+def _row_rules(contract: Contract) -> list[Rule]:
+    return [r for r in contract.rules if r.severity in ("quarantine", "warn") and r.metric in ("nullValues", "missingValues", "invalidValues")]
+
+
 class Router:
     """The row rules of a feed's contract, made ready once.
 
@@ -376,11 +391,8 @@ class Router:
     """
 
     def __init__(self, contract: Contract) -> None:
-        row_rules = [
-            r for r in contract.rules if r.severity in ("quarantine", "warn") and r.metric in ("nullValues", "missingValues", "invalidValues")
-        ]
-        self.quarantine = sorted((r.id, _test(r)) for r in row_rules if r.severity == "quarantine")
-        self.warn = sorted((r.id, _test(r)) for r in row_rules if r.severity == "warn")
+        self.quarantine = sorted((r.id, _test(r)) for r in _row_rules(contract) if r.severity == "quarantine")
+        self.warn = sorted((r.id, _test(r)) for r in _row_rules(contract) if r.severity == "warn")
 
     def route(self, rows: AnyRows) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
         """(reasons, marks), each for each row: sorted ids of the quarantine rules and of the warn rules that it fails."""

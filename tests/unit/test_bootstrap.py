@@ -293,3 +293,91 @@ def test_what_is_compiled_is_kept_where_the_command_s_user_can_write(installer, 
         os.umask(before)
     assert handed["PYTHONPYCACHEPREFIX"] == str(installer.made / where)
     assert ("PYTHONDONTWRITEBYTECODE" in handed) == (command == "test")
+
+
+@pytest.mark.parametrize(
+    ("command", "writes", "where"),
+    [
+        (["contracts", "release"], True, "checkout"),
+        (["catalog", "set", "x"], True, "checkout"),
+        (["catalog", "adopt"], True, "copy"),
+        (["try", "x"], False, "copy"),
+    ],
+)
+def test_what_writes_declarations_writes_them_where_it_was_called_for_everybody_to_read(installer, tmp_path, monkeypatch, command, writes, where):
+    """As root the others run as the services' user, from a copy where that one can't enter the checkout, and with declarations of the instance."""
+    handed, dropped = {}, []
+
+    def execve(python, arguments, environment):
+        handed.update(environment, umask=os.umask(0o022))
+
+    monkeypatch.setattr(bootstrap.os, "execve", execve)
+    for name in ("setgroups", "setgid", "setuid", "chown"):
+        monkeypatch.setattr(bootstrap.os, name, lambda *_: dropped.append(True))
+    before = os.umask(0o022)
+    try:
+        bootstrap.hand_over(installer, command, SimpleNamespace(pw_uid=1, pw_gid=1, pw_name="lake"), tmp_path / "mine")
+    finally:
+        os.umask(before)
+    assert handed["LAKE_REPO"] == str(tmp_path / "mine" if where == "checkout" else installer.repo)
+    assert (handed["umask"] == 0o022, not dropped, "LAKE_DECLARATIONS" not in handed) == (writes,) * 3
+
+
+# ---- links ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(installer, monkeypatch):
+    """An installer that would build everything, but starts no program."""
+    for env in (*bootstrap.ENVIRONMENTS, "build"):
+        (installer.requirements / f"{env}.txt").write_text("")
+    monkeypatch.setattr(installer, "check_machine", lambda: None)
+    monkeypatch.setattr(installer, "run", lambda *_, **__: None)
+    return installer
+
+
+def link(installer, place, target):
+    path = installer.made / place
+    if path.is_dir():
+        path.rmdir()
+    path.symlink_to(target)
+    return path
+
+
+@pytest.mark.parametrize("place", ["env", "env/lake", "env/superset", "engines", "engines/trino", "engines/jars"])
+def test_what_lies_behind_a_link_out_of_the_checkout_is_neither_deleted_nor_rebuilt(bare, tmp_path, place):
+    other = tmp_path / "other"
+    for name in ("lake/bin/python", "trino/bin/launcher", "bin/python"):
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_text("another's")
+    made = link(bare, place, other)
+    with pytest.raises(Refusal) as refused:
+        bare.install(everything=True)
+    assert (str(made) in refused.value.what, str(other) in refused.value.why, f"rm {made}" in refused.value.do) == (True,) * 3
+    assert sorted(p.read_text() for p in other.rglob("*") if p.is_file()) == ["another's"] * 3
+    assert len(list(other.rglob("*"))) == 8
+
+
+def test_a_link_to_nothing_is_told_too(bare, tmp_path):
+    link(bare, "env", tmp_path / "gone")
+    with pytest.raises(Refusal, match="nothing was installed"):
+        bare.install(everything=False)
+
+
+def test_a_link_is_no_fault_where_nothing_has_to_be_built_or_it_stays_in_the_checkout(bare, tmp_path):
+    ready = tmp_path / "other" / "lake"
+    ready.mkdir(parents=True)
+    (ready / ".complete").write_text(bare._lock_key("lake"))
+    link(bare, "env", tmp_path / "other")
+    bare.install(everything=False)
+    (bare.made / "env").unlink()
+    (bare.made / "larger").mkdir()
+    link(bare, "env", bare.made / "larger")
+    bare.refuse_links_outside(everything=True)
+    shutil.rmtree(bare.made / "larger")
+
+
+def test_the_whole_folder_may_lie_on_another_disk(bare, tmp_path):
+    shutil.move(bare.made, tmp_path / "disk")
+    bare.made.symlink_to(tmp_path / "disk")
+    bare.refuse_links_outside(everything=True)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from open_data_contract_standard.model import SchemaProperty
 
-from catalog.contract import CONTRACTS, FIELDS, RESERVED, Contract, ContractError, load_contracts, load_fields, resolved
+from catalog.contract import CONTRACTS, FIELDS, RESERVED, Contract, ContractError, _of_whole_text, load_contracts, load_fields, resolved
 from catalog.derive import records_of
 from catalog.properties import Kind
 from spark_jobs.refine import districts
@@ -304,6 +304,7 @@ FAULTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "rule id twice": (AREA, lambda c: rule(c, "area_code").update(id="ref_area_rows"), "the rule id is used twice"),
     "rule argument": (AREA, lambda c: rule(c, "area_code").update(arguments={"regex": "x"}), "takes no argument regex"),
     "rule pattern": (AREA, lambda c: rule(c, "area_code").update(arguments={"pattern": "("}), "pattern is no regular expression"),
+    "rule pattern of a part": (AREA, lambda c: rule(c, "area_code").update(arguments={"pattern": "[0-9]{6}"}), "write '^([0-9]{6})$'"),
     "rule says nothing": (AREA, lambda c: rule(c, "area_code").pop("arguments"), "say what is valid"),
     "rule in the wrong place": (AREA, lambda c: rule(c, "area_code").update(metric="rowCount", arguments={}), "belongs to the table"),
     "rule of another column": (
@@ -348,6 +349,33 @@ def test_a_broken_contract_is_refused(tmp_path, fault):
     problems = broken(tmp_path, file, change)
     assert any(message in problem for problem in problems), problems
     assert all(problem.startswith(file) for problem in problems), "a fault of one file is reported there only"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole"),
+    [
+        ("^[0-9]{20}$", True),
+        ("^(甲|乙(丙|丁))$", True),
+        ("^(?i:ab|cd)$", True),
+        (r"^[|(\]]+$", True),
+        ("^[]|]$", True),
+        ("^(?!.*[0-9]{7})", True),
+        ("^(?!.*(甲|乙))", True),
+        ("[0-9]{20}", False),
+        ("^[0-9]{20}", False),
+        ("[0-9]{20}$", False),
+        ("^甲|乙$", False),
+        (r"^甲\$", False),
+        ("^(甲)", False),
+        ("(?!甲)", False),
+        ("^(?!甲)乙", False),
+        ("^(?=甲)", False),
+        ("^", False),
+    ],
+)
+def test_a_pattern_is_about_the_whole_text(pattern, whole):
+    """`[0-9]{20}` would let 21 digits pass: rows are searched for it."""
+    assert _of_whole_text(pattern) is whole
 
 
 def test_a_difference_with_a_reason_is_allowed(tmp_path):

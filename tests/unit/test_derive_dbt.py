@@ -18,7 +18,7 @@ def contracts():
 
 def test_committed_files_are_the_generated_ones(contracts):
     for path, text in dbt_files(contracts).items():
-        assert (DBT / path).read_text(encoding="utf-8") == text, f"dbt/{path} differs from its contract: python -m catalog.dbt_files"
+        assert (DBT / path).read_text(encoding="utf-8") == text, f"dbt/{path} differs from its contract: ./lake contracts release"
 
 
 def test_no_file_without_a_contract(contracts):

@@ -228,7 +228,7 @@ DAY = "2027-01-31"
 def test_the_register_fits_the_contracts(contracts, facts):
     register = load_register()
     after = directory_register.updated(contracts, facts, register, DAY)
-    assert after == register, "run python -m catalog.directory_register"
+    assert after == register, "run ./lake contracts release"
 
 
 def test_a_new_table_takes_the_next_number_and_changes_no_other(contracts, facts):

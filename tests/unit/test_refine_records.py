@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -225,7 +226,7 @@ def test_a_feed_without_a_key_has_no_typed_records():
 def test_a_feed_is_added_as_the_how_to_says(tmp_path):
     """The how-to's own words: its fields, its contract, its file."""
     text = (REPO / "docs" / "how-to" / "feeds.zh.md").read_text(encoding="utf-8")
-    delivered, fields, contract = re.findall(r"```(?:csv|yaml)\n(.*?)```", text, re.DOTALL)
+    delivered, fields, contract, *_ = re.findall(r"```(?:csv|yaml)\n(.*?)```", text, re.DOTALL)
     (tmp_path / "contracts" / "bronze").mkdir(parents=True)
     (tmp_path / "contracts" / "bronze" / "contract_filings.yaml").write_text(contract, encoding="utf-8")
     (tmp_path / "fields.yaml").write_text(FIELDS.read_text(encoding="utf-8") + fields, encoding="utf-8")
@@ -255,7 +256,7 @@ def test_a_trial_says_what_is_wrong_with_the_file_or_the_contract(tmp_path):
         trial.read(penalties, tmp_path / "没有.csv")
     rule = next(r for r in penalties.rules if "check" in r.arguments)
     wrong = replace(penalties, rules=(replace(rule, arguments={"check": "kode_checked"}),))
-    with pytest.raises(Problem, match=r"penalties.yaml 写了没有的 check：kode_checked.*code_checked"):
+    with pytest.raises(Problem, match=r"bronze/penalties.yaml: quality \w+: 没有 check: kode_checked；可用的：.*code_checked"):
         trial.read(wrong, path)
 
 
@@ -265,6 +266,20 @@ def test_a_trial_shows_brackets_as_they_were_delivered(tmp_path):
     trial.show(PENALTIES, path, 5, False, Console(file=said, width=200))
     assert "参见[/附件]1号" in said.getvalue()
     assert "演示[abc]有限公司" in said.getvalue()
+
+
+def test_a_trial_shows_the_headers_of_the_file_and_names_of_rules_uncut(tmp_path, capsys):
+    path, said = tmp_path / "处罚.csv", io.StringIO()
+    path.write_text("决定书文号,统一社会信用代码,当事人,处罚类别,决定日期\n91440101633203772F,,演示有限公司,警告,2019-02-30\n", encoding="utf-8")
+    trial.show(PENALTIES, path, 5, False, Console(file=said, width=50))
+    shown = said.getvalue()
+    assert "当事人" in shown
+    assert "企业名称" not in shown
+    assert "罚款金额" in shown, "what the file doesn't have is called as the lake calls it"
+    assert "第 1 条　隔离 decided_on_readable、decision_number_no_code" in shown
+    assert re.search(r"^ 隔离 +decision_number_no_code ", shown, re.M)
+    trial.show(PENALTIES, path, 5, True, Console())
+    assert "headers" not in json.loads(capsys.readouterr().out)[0], "for programs columns have one name"
 
 
 def test_a_trial_of_the_register_s_samples_reads_as_the_lake_does():
