@@ -126,6 +126,7 @@ def test_the_next_run_takes_along_what_a_refused_one_had(published, first_wave):
     assert reasons == [[["decided_on_readable"]]]
 
 
+@pytest.mark.long
 def test_rows_of_older_runs_are_as_they_were(published, first_wave):
     """Gates and comparison leave out what a run has not written (docs/decisions/0024); so what has another number must be as it was."""
     tables = [table_name(c) for c in all_tables(load_contracts()).values() if tracked(c)]

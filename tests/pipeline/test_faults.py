@@ -138,6 +138,7 @@ def test_airflow_s_memory_may_be_lost(published):
     assert in_bronze(published, first[0]) == len(first[2])
 
 
+@pytest.mark.long
 def test_a_restarted_trino_shows_the_release_of_the_ledger(published, eventually):
     with published.ledger() as ledger:
         ((release, rows),) = ledger.execute(

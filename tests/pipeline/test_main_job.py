@@ -162,6 +162,7 @@ def test_other_models_alone_are_reason_enough_for_a_run(published):
     assert published.step("silver", check=False).returncode == 4
 
 
+@pytest.mark.long
 def test_running_the_demo_again_loads_nothing_and_shows_the_same(published):
     sql = "SELECT sum(subjects), count(*), max(release_id) FROM lake.gold.mart_registrations_monthly"
     before = published.ask("leader", sql)
