@@ -20,9 +20,10 @@
     {{ run_query('select write_number from this_run').columns[0].values()[0] if execute else 0 }}
 {%- endmacro %}
 
-{# An address without what is written in many ways: width, spaces, remarks in brackets, province and city at its beginning. #}
+{# An address without what is written in many ways: width, spaces, remarks in brackets (in which a number may be
+   the very place: 吕田镇(广新路51号)), province and city at its beginning. #}
 {% macro address_plain(column) -%}
-    regexp_replace(regexp_replace(translate({{ column }}, '０１２３４５６７８９－（）　', '0123456789-() '), r'\([^)]*\)|[\s,，。]', ''), r'^(广东省)?(广州市)?', '')
+    regexp_replace(regexp_replace(translate({{ column }}, '０１２３４５６７８９－（）　', '0123456789-() '), r'\([^0-9()]*\)|[\s,，。]', ''), r'^(广东省)?(广州市)?', '')
 {%- endmacro %}
 
 {# 16 hexadecimal digits of a thing that subjects may have in common. #}
