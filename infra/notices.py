@@ -34,7 +34,7 @@ TITLES = {
     ADDRESS: "没有收件地址的部门",
 }
 BESIDE = {
-    ALERT: "是供人判断的线索，不是认定。期限以商标公告和最新的节假日安排为准，含最后一日。",
+    ALERT: "是供人判断的线索，不是认定。期限含当日，以商标公告和最新的节假日安排为准。",
     RUN: "读者仍看到上一次发布。",
     DELIVERY: "请补报；某一期确实没有数据的，请告知数据管理员。",
     ITEM: "请改正后重送；认为记录无误的，请凭事项编号向数据管理员提出。",
@@ -235,17 +235,16 @@ def text(found: Sequence[Notice], today: dt.date, links: Links) -> str:
 
 
 def _summed(found: Sequence[Notice]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """A line for each department: how many, by escalation."""
+    """A line for each department: how many, by escalation, that of what is overdue for longest first."""
     for department in sorted({n.lines[0] for n in found}):
         mine = [n for n in found if n.lines[0] == department]
-        parts = "；".join(f"{escalation} {number} 项" for escalation, number in sorted(Counter(n.lines[1] for n in mine).items()))
+        parts = "；".join(f"{escalation} {number} 项" for escalation, number in Counter(n.lines[1] for n in mine).items())
         yield (f"{department}：{parts}",), all(n.is_simulated for n in mine)
 
 
 def _entry(number: int, lines: Sequence[str], is_simulated: bool) -> Iterator[str]:
     mark = f"{number}. "
-    first = f"{lines[0]}{SIMULATED if is_simulated else ''}"
-    yield from wrapped(first, mark, " " * len(mark))
+    yield from wrapped(f"{SIMULATED if is_simulated else ''}{lines[0]}", mark, " " * len(mark))
     for line in lines[1:]:
         yield from wrapped(line, " " * len(mark), " " * len(mark))
 
@@ -260,21 +259,19 @@ def wrapped(line: str, first: str = "", rest: str = "") -> list[str]:
     """``line`` in lines of at most `WIDTH` columns, behind ``first``, then ``rest``. Words and numbers stay whole, punctuation stays where it belongs."""
     lines, now = [], first
     for token in _tokens(line):
-        if now not in (first, rest) and _columns(now) + _columns(token) > WIDTH:
+        if now not in (first, rest) and _columns(now) + _columns(token.rstrip()) > WIDTH:
             lines.append(now.rstrip())
-            now, token = rest, token.lstrip()
+            now = rest
         now += token
     return [*lines, now.rstrip()]
 
 
 def _tokens(line: str) -> Iterator[str]:
-    """What isn't torn apart: a word with what must not begin or end a line beside it, or a single Chinese character with that."""
+    """What isn't torn apart: a word with what must not begin or end a line beside it, or a single Chinese character with that; spaces stay behind it."""
     token = ""
     for c in line:
-        joined = token and (
-            c in _NOT_FIRST or token[-1] in _NOT_LAST or (c.isascii() and not c.isspace() and token[-1].isascii() and not token[-1].isspace())
-        )
-        if token and not joined:
+        is_word = c.isascii() and token[-1:].isascii() and not token[-1:].isspace()
+        if token and not (c in _NOT_FIRST or token[-1] in _NOT_LAST or c.isspace() or is_word):
             yield token
             token = ""
         token += c
@@ -283,7 +280,7 @@ def _tokens(line: str) -> Iterator[str]:
 
 
 def _columns(words: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in words)
+    return sum(2 if unicodedata.east_asian_width(c) in "WFA" else 1 for c in words)
 
 
 def _clean(words: str) -> str:

@@ -24,7 +24,7 @@ class Post:
     @property
     def texts(self):
         """The text of each mail, with whom it was for."""
-        return [(sorted(m.receivers), m.message.get_content()) for m in self.mails]
+        return [(sorted(m.receivers), m.message.get_content().replace("\r\n", "\n")) for m in self.mails]
 
 
 class _Dropped(Exception):
