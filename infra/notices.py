@@ -149,10 +149,10 @@ def _by_deadline(told: Iterable[Told], to: str) -> tuple[dict[str, set[dt.date]]
     sent: dict[str, set[dt.date]] = {}
     for t in told:
         if t.recipient == to and t.key.startswith(f"{ALERT}/"):
-            _, alert, until, step = t.key.split("/")
+            _, alert, until, _ = t.key.split("/")
             if t.sent_at is not None:
                 sent.setdefault(alert, set()).add(dt.date.fromisoformat(until))
-            elif step != "over":
+            else:
                 unsent.setdefault(alert, set()).add(dt.date.fromisoformat(until))
     return unsent, sent
 
