@@ -292,6 +292,24 @@ def arrivals_command() -> None:
     arrivals.show(context, out)
 
 
+@app.command("notices")
+def notices_command(
+    send: Annotated[bool, typer.Option("--send", help="现在就发送")] = False,
+    test: Annotated[str, typer.Option("--test", metavar="地址", help="只向这个地址发一封测试邮件")] = "",
+) -> None:
+    """邮件通知：哪些等待发送、近来发送了哪些；平时在发布之后和每天定时自动发送。"""
+    from infra import notify  # slow to import, and not needed by the other commands
+
+    context = started_context()
+    if test:
+        notify.test(notify.required(context), test, out)
+    elif send:
+        if notify.send(context, notify.required(context), out) == 1:
+            raise typer.Exit(1)
+    else:
+        notify.show(context, out)
+
+
 @app.command("exchange")
 def exchange_database(
     compare: Annotated[str, typer.Option("--compare", metavar="数据源", help="下次运行时整表比对：找出漏读、改动和已删除的记录")] = "",

@@ -19,6 +19,9 @@ _KIND = {dict: "section", str: "text", int: "whole number", float: "number", boo
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str, Any]:
+    """``base`` with the values of ``over``. Names of a section that is empty in ``base`` are the installation's own; who reads it checks them."""
+    if not base:
+        return dict(over)
     merged = dict(base)
     for key, value in over.items():
         if key not in base:

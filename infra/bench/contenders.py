@@ -26,6 +26,7 @@ from infra.bench.measure import Measured, measuring, named, tree
 from infra.bench.peers.common import COLUMNS, applied
 from infra.deliveries import feed as contract_of
 from infra.deliveries import hand_over
+from infra.pipelines import STEPS
 from infra.services.base import Context
 from infra.services.postgres import connect
 from infra.services.trino import as_publisher
@@ -194,12 +195,12 @@ class Lake:
             return str(airflow.execute("SELECT coalesce(max(start_date)::text, '') FROM task_instance").fetchone()[0])  # type: ignore[index]
 
     def _tasks(self, since: str) -> dict[str, float]:
-        """Seconds from the first task of each DAG to its last: of ingest, there is one for each feed, two at once."""
+        """Seconds from the first task of each step's DAG to its last: of ingest, there is one for each feed, two at once."""
         with self._airflow() as airflow:
             rows = airflow.execute(
                 "SELECT dag_id, extract(epoch FROM max(end_date) - min(start_date)) FROM task_instance WHERE start_date IS NOT NULL AND end_date IS NOT NULL"
-                " AND start_date::text > %s GROUP BY dag_id ORDER BY min(start_date)",
-                (since,),
+                " AND start_date::text > %s AND dag_id = ANY(%s) GROUP BY dag_id ORDER BY min(start_date)",
+                (since, list(STEPS)),
             ).fetchall()
         return {dag: float(seconds) for dag, seconds in rows}
 

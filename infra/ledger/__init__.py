@@ -183,6 +183,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class StoppedRun:
+    """A run that made no release and will make none by itself. ``state``: how far it came; ``failed``: table, rule and description of what a gate refused."""
+
+    run_id: str
+    state: str
+    stopped_at: dt.datetime
+    failed: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whether a group of people has been told of something: not yet, as long as ``sent_at`` is None. ``error``: what the server said last."""
+
+    key: str
+    recipient: str
+    noticed_at: dt.datetime
+    sent_at: dt.datetime | None
+    tries: int
+    error: str | None
+
+
+@dataclass(frozen=True)
 class TableVersion:
     """A Delta version of ``schema.table``, how many rows it has and the checksum of its content."""
 
@@ -514,6 +536,30 @@ class Ledger:
         rows = self._connection.execute("SELECT run_id, reason FROM run WHERE state = 'abandoned' AND closed_at > %s ORDER BY closed_at", (moment,))
         return [(str(r[0]), str(r[1])) for r in rows]
 
+    def stopped_runs(self, idle: dt.timedelta) -> list[StoppedRun]:
+        """Runs after the last release that a gate has refused, and one that is under way at which nobody has worked for so long."""
+        refused = self._connection.execute(
+            """SELECT r.run_id, r.closed_at, array_agg(ARRAY[g.table_name, g.rule, g.description] ORDER BY g.table_name, g.rule)
+            FROM run r JOIN gate_result g USING (run_id)
+            WHERE r.state = 'abandoned' AND NOT g.passed AND r.closed_at > coalesce((SELECT max(published_at) FROM release), '-infinity')
+            GROUP BY 1, 2 ORDER BY 2, 1"""
+        )
+        # Whoever writes holds the lease (`hold_writer`); when it was last held, sessions and epochs say.
+        left = self._connection.execute(
+            """SELECT run_id, state, worked_at FROM (
+                SELECT run_id, state, greatest(
+                    opened_at, (SELECT max(taken_at) FROM epoch), (SELECT max(greatest(s.opened_at, s.closed_at)) FROM writer_session s)) AS worked_at
+                FROM run WHERE state NOT IN ('released', 'abandoned')) live
+            WHERE worked_at < clock_timestamp() - %s AND NOT EXISTS (
+                SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = 4403 AND objsubid = 1 AND granted
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))""",
+            (idle,),
+        )
+        return [
+            *(StoppedRun(run, "refused", at, tuple((str(t), str(rule), str(says)) for t, rule, says in failed)) for run, at, failed in refused),
+            *(StoppedRun(*row) for row in left),
+        ]
+
     def builds(self, release_id: str | None) -> tuple[str | None, str | None]:
         """With what silver and gold of a release were built: the newest run in its chain."""
         row = self._connection.execute(
@@ -828,6 +874,34 @@ class Ledger:
     def rectification_begun(self) -> dt.date:
         """The day (in China) on which this ledger began to keep rectification."""
         return china_day(self._one("SELECT applied_at FROM migration WHERE name = '0013_rectification.sql'"))
+
+    # ---- notices (docs/decisions/0048) ----
+
+    def hold_notices(self) -> bool:
+        """Become the one program that sends notices, until this connection ends; False if another one is."""
+        return bool(self._one("SELECT pg_try_advisory_lock(4404)"))
+
+    def notices(self) -> list[Told]:
+        """All that anybody was to be told, in the order in which it was noticed."""
+        rows = self._connection.execute(
+            "SELECT key, recipient, noticed_at, sent_at, tries, last_error FROM notice ORDER BY noticed_at, recipient, key"
+        )
+        return [Told(*row) for row in rows]
+
+    def note_notices(self, noticed: Iterable[tuple[str, str]]) -> None:
+        """Note what is to be told (key, recipient); what is known already stays as it is."""
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO notice (key, recipient) VALUES (%s, %s) ON CONFLICT DO NOTHING", list(noticed))
+
+    def note_sent(self, recipient: str, keys: Iterable[str], error: str | None = None) -> None:
+        """Note that the server has taken a mail with these, all at one moment; ``error``: what it said of those of the group for whom it did not."""
+        sql = "UPDATE notice SET sent_at = now(), tries = tries + 1, last_error = %s WHERE recipient = %s AND key = ANY(%s) AND sent_at IS NULL"
+        self._connection.execute(sql, (error, recipient, list(keys)))
+
+    def note_unsent(self, recipient: str, keys: Iterable[str], error: str) -> None:
+        """Note that the server has not taken a mail with these, and what it said."""
+        sql = "UPDATE notice SET tries = tries + 1, last_error = %s WHERE recipient = %s AND key = ANY(%s) AND sent_at IS NULL"
+        self._connection.execute(sql, (error, recipient, list(keys)))
 
     # ---- amendments of declarations (docs/decisions/0044) ----
 

@@ -45,4 +45,6 @@ def test_assets_tie_the_steps_together():
                     names = {n.value for n in ast.walk(keyword.value) if isinstance(n, ast.Constant) and str(n.value).startswith("lake://")}
                     (given if keyword.arg == "outlets" else awaited)[path.stem] = names
     assert given == {"ingest": {"lake://bronze"}, "silver": {"lake://silver"}, "gold": {"lake://gold"}, "publish": {"lake://release"}}
-    assert awaited == {"maintenance": set(), "ingest": set(), "silver": {"lake://bronze"}, "gold": {"lake://silver"}, "publish": {"lake://gold"}}
+    assert awaited == {
+        "maintenance": set(), "ingest": set(), "silver": {"lake://bronze"}, "gold": {"lake://silver"}, "publish": {"lake://gold"}, "notify": {"lake://release"},
+    }  # fmt: skip
