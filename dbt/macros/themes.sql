@@ -34,6 +34,11 @@
     coalesce(try_cast(regexp_extract({{ column }}, '([0-9]+)', 1) as int), 0)
 {%- endmacro %}
 
+{# Changes after which a shareholder holds nothing any more; one that nobody has told of is none. #}
+{% macro ends_a_holding(kind) -%}
+    coalesce({{ kind }} rlike '退出|转让|转出|注销', false)
+{%- endmacro %}
+
 {# Steps after which a matter is done. Any other, also one that nobody here knows, leaves it open. #}
 {% macro is_closing(step) -%}
     coalesce({{ step }} in ('结案', '办结', '答复', '执行完毕', '不予立案', '不予处罚', '撤销案件', '移送'), false)

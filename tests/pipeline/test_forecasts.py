@@ -7,11 +7,10 @@ import json
 import random
 
 import pytest
+from injuries import ANEW
 
 VINTAGES = "SELECT forecast_origin, write_number, count(*), checksum(forecast_value) FROM lake.gold.economy_forecast GROUP BY 1, 2 ORDER BY 1"
 COURSE = "SELECT max(forecast_origin), max(CASE WHEN series_month > forecast_origin THEN expected_basis END) FROM lake.gold.economy_monthly"
-# A code of its own: silver and gold are built anew.
-ANEW = "pipeline.build_id = lambda *parts: 'another'\n"
 DOES_NOT_ADD_UP = """
 from spark_jobs.analyse import hierarchy
 hierarchy.coherent = lambda sums, told, missed: told

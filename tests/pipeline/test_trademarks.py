@@ -8,6 +8,7 @@ import time
 
 import pytest
 from filings import FILED, FILINGS, PUBLISHED, SQUATTER, TODAY
+from injuries import ANEW
 
 from infra.services import names
 from spark_jobs.trademark.deadlines import opposition
@@ -29,7 +30,6 @@ from spark_jobs.trademark import tables
 marks = tables._marks
 tables._marks = lambda *args: [r for r in marks(*args) if r[0] != '990000001']
 """
-ANEW = "pipeline.build_id = lambda *parts: 'another'\n"
 
 
 def alerts(published) -> dict[tuple[str, str], tuple]:

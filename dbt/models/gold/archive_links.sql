@@ -48,7 +48,7 @@ holders as (
     select
         subject_id,
         said.shareholder_id_digest as holder,
-        max_by(coalesce(said.holding_change_kind rlike '退出|转让|转出|注销', false), struct(said.takes_effect_on, mine.delivery_id, mine.row_number)) as is_over,
+        max_by({{ ends_a_holding('said.holding_change_kind') }}, struct(said.takes_effect_on, mine.delivery_id, mine.row_number)) as is_over,
         max(mine.known_at) as known_at,
         max(mine.value_kind) as value_kind  -- 'simulated' sorts after 'observed'
     from {{ mine_with_records('shareholders') }} and said.shareholder_id_digest <> ''

@@ -34,7 +34,7 @@ ends as (
         said.subscribed_amount,
         said.paid_amount,
         said.holding_ratio,
-        coalesce(said.holding_change_kind rlike '退出|转让|转出|注销', false) as is_over,
+        {{ ends_a_holding('said.holding_change_kind') }} as is_over,
         mine.record_ref,
         delivery_id,
         row_number,
